@@ -1,0 +1,62 @@
+"""Joins the pieces that a configuration names into a trainer."""
+
+from pathlib import Path
+
+import hw.infrastructure.pytorch_util as ptu
+from hw.env_configs.loading import RunConfig
+from hw.infrastructure.checkpoint import CheckpointDirectory, latest_state, load_state
+from hw.infrastructure.evaluation import Evaluator
+from hw.infrastructure.logger import Logger
+from hw.infrastructure.trainer import Trainer, TrainerSettings
+
+
+def make_trainer(config: RunConfig, run_dir: Path, show_progress: bool = True) -> Trainer:
+    """A trainer that has not begun, writing to run_dir.
+
+    Seeds torch, so that what follows depends on the run's seed alone.
+
+    Raises:
+        ConfigError: the environment does not exist or does not suit the algorithm.
+    """
+    recipe, settings = config.recipe, config.settings
+    seeds = ptu.split_seed(settings.seed)
+    ptu.seed_torch(seeds.torch)
+    envs = recipe.make_envs(recipe.num_envs, None)
+    return Trainer(
+        agent=recipe.make_agent(envs),
+        envs=envs,
+        replay_buffer=recipe.make_replay_buffer(seeds.buffer),
+        evaluator=Evaluator(
+            recipe.make_envs,
+            settings.num_eval_trajectories,
+            settings.num_render_trajectories,
+            settings.eval_deterministic,
+            seeds.evaluation,
+        ),
+        logger=Logger(run_dir, config.values, settings.use_wandb, settings.log_every_step),
+        checkpoints=CheckpointDirectory(
+            run_dir, settings.checkpoint_interval, settings.snapshot_interval
+        ),
+        settings=TrainerSettings(
+            total_steps=recipe.total_steps,
+            total_episodes=recipe.total_episodes,
+            random_steps=recipe.random_steps,
+            training_starts=recipe.training_starts,
+            updates_per_step=recipe.updates_per_step,
+            batch_size=recipe.batch_size,
+            eval_interval=settings.eval_interval,
+            log_interval=settings.log_interval,
+            log_every_step=settings.log_every_step,
+        ),
+        seeds=seeds,
+        show_progress=show_progress,
+    )
+
+
+def resume(trainer: Trainer, run_dir: Path) -> None:
+    """Put a fresh trainer where the run's newest checkpoint left off.
+
+    Raises:
+        UserError: there is no checkpoint, or it cannot be read.
+    """
+    trainer.load_state_dict(load_state(latest_state(run_dir / "checkpoints")))

@@ -1,0 +1,190 @@
+"""From a YAML file to a checked configuration. The factories' signatures are the schema."""
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ConfigDict, Field, ValidationError, create_model
+
+import hw.env_configs
+from hw.env_configs.recipe import Recipe
+from hw.env_configs.run_settings import RunSettings
+from hw.infrastructure.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """An experiment, checked.
+
+    Args:
+        algorithm: `base_config` of the file.
+        values: every key with the value it came to, ready to be written as config.yaml.
+        recipe: what the factory made of its part.
+        settings: the part that every run has.
+        source: the file it was read from.
+    """
+
+    algorithm: str
+    values: dict[str, Any]
+    recipe: Recipe
+    settings: RunSettings
+    source: str
+
+
+def load_config(path: Path, overrides: dict[str, Any] | None = None) -> RunConfig:
+    """Read an experiment; `overrides` win over the file, the file over the factory's defaults.
+
+    Raises:
+        ConfigError: the file cannot be read, or a key or value in it is wrong. The message names
+            the file, the key, and what would be right.
+    """
+    overrides = overrides or {}
+    given = {**read_yaml(path), **overrides}
+    given.pop("provenance", None)
+    try:
+        return bind(given, str(path))
+    except ConfigError as error:
+        error.source = "command line" if error.key in overrides else str(path)
+        raise
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """`temperature=0.2` -> ("temperature", 0.2).
+
+    Raises:
+        ConfigError: there is no `=`, or the value is not YAML.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"expected key=value, got {text!r}", source="--set")
+    try:
+        return key.strip(), yaml.load(value, _Loader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"cannot read the value of {text!r}", source="--set") from error
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file that holds one mapping.
+
+    Raises:
+        ConfigError: it is missing, unreadable, malformed, empty, or holds something else.
+    """
+    source = str(path)
+    try:
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"cannot be read: {reason}", source=source) from error
+    except yaml.MarkedYAMLError as error:
+        where = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise ConfigError(f"is not valid YAML: {where}{error.problem}", source=source) from error
+    except yaml.YAMLError as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"is not valid YAML: {reason}", source=source) from error
+    if content is None:
+        raise ConfigError("is empty; it needs at least base_config and env_name", source=source)
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise ConfigError("must hold `key: value` lines", source=source)
+    return content
+
+
+def algorithms() -> list[str]:
+    """The names that `base_config` can take: one for each `<name>_config.py` in this folder."""
+    names = [module.name for module in pkgutil.iter_modules(hw.env_configs.__path__)]
+    return [name.removesuffix("_config") for name in names if name.endswith("_config")]
+
+
+def find_factory(algorithm: str) -> Callable[..., Recipe]:
+    """The factory `<algorithm>_config`.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if algorithm not in algorithms():
+        raise ConfigError(
+            f"unknown {algorithm!r}; choose from {', '.join(algorithms())}", key="base_config"
+        )
+    module = importlib.import_module(f"hw.env_configs.{algorithm}_config")
+    return getattr(module, f"{algorithm}_config")
+
+
+def bind(given: dict[str, Any], source: str = "config") -> RunConfig:
+    """Bind keys and values to the signatures of the factory and of RunSettings.
+
+    Raises:
+        ConfigError: a key or value is wrong.
+    """
+    given = dict(given)
+    if "base_config" not in given:
+        names = ", ".join(algorithms())
+        raise ConfigError(f"is missing; choose from {names}", key="base_config")
+    algorithm = given.pop("base_config")
+    factory = find_factory(algorithm)
+    run_keys = {field.name for field in fields(RunSettings)}
+    schema = {**_parameters(RunSettings), **_parameters(factory)}
+    values = _validate(schema, given)
+    recipe = factory(**{key: value for key, value in values.items() if key not in run_keys})
+    settings = RunSettings(**{key: value for key, value in values.items() if key in run_keys})
+    resolved = {"base_config": algorithm, **values, **recipe.resolved}
+    return RunConfig(algorithm, resolved, recipe, settings, source)
+
+
+def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    return dict(inspect.signature(function).parameters)
+
+
+def _validate(schema: dict[str, inspect.Parameter], given: dict[str, Any]) -> dict[str, Any]:
+    """Check names and types; fill in defaults."""
+    for key in given:
+        if key not in schema:
+            close = difflib.get_close_matches(key, [*schema, "base_config"], n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ConfigError(f"unknown key{hint}", key=key)
+    definitions = {
+        name: (
+            parameter.annotation,
+            ... if parameter.default is parameter.empty else Field(default=parameter.default),
+        )
+        for name, parameter in schema.items()
+    }
+    model = create_model("Settings", __config__=ConfigDict(strict=True), **definitions)
+    try:
+        return model(**given).model_dump()
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0])
+        if first["type"] == "missing" and len(first["loc"]) == 1:
+            raise ConfigError("is missing", key=key) from error
+        where = ".".join(str(part) for part in first["loc"][1:])
+        message = first["msg"].removeprefix("Input ")
+        raise ConfigError(
+            f"{where + ' ' if where else ''}{message}, got {first['input']!r}", key=key
+        ) from error
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which 3e-4 is a number and a repeated key is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice", node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+# YAML 1.1 asks for a dot and a sign in a float's exponent; people write 3e-4.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)

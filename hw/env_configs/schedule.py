@@ -1,0 +1,42 @@
+"""Schedules: a number as a function of the environment step. They keep no state."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ConstantSchedule:
+    """Always `value`."""
+
+    value: float
+
+    def __call__(self, step: int) -> float:
+        """The value at this step."""
+        return self.value
+
+
+@dataclass(frozen=True)
+class PiecewiseSchedule:
+    """Linear between (step, value) points, constant before the first and after the last.
+
+    Args:
+        points: at least one, steps increasing.
+    """
+
+    points: Sequence[tuple[int, float]]
+
+    def __post_init__(self):
+        steps = [step for step, _ in self.points]
+        if not steps or any(a >= b for a, b in zip(steps[:-1], steps[1:], strict=True)):
+            raise ValueError(f"the steps of a schedule must increase, got {steps}")
+
+    def __call__(self, step: int) -> float:
+        """The value at this step."""
+        return float(np.interp(step, *zip(*self.points, strict=True)))
+
+
+def linear_schedule(start: float, end: float, num_steps: int) -> PiecewiseSchedule:
+    """From `start` at step 0 to `end` at `num_steps`, constant after that."""
+    return PiecewiseSchedule(((0, start), (num_steps, end)))

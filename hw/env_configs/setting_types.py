@@ -1,0 +1,21 @@
+"""Types of settings: what a factory's signature says about a value beyond int, float, bool, str."""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+
+def _integral(value: object) -> object:
+    """1e6 is an integer to whoever writes it."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_Int = Annotated[int, BeforeValidator(_integral)]
+
+Count = Annotated[_Int, Field(ge=1)]
+Natural = Annotated[_Int, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]

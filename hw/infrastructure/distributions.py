@@ -1,0 +1,168 @@
+"""Diagonal Gaussians over actions, plain or squashed by tanh.
+
+Shapes: B batch (any leading shape), A action dimension, S samples.
+
+Both classes give a sample *together with* its log-probability, in two ways that differ only in
+where gradient flows:
+
+- `rsample_with_log_prob`: pathwise. The action is a differentiable function of the parameters.
+- `sample_with_log_prob`: score function. The action is a constant; gradient reaches the
+  parameters through the log-probability alone.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, distributions
+from torch.distributions import constraints
+
+HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
+
+
+class DiagonalNormal(distributions.Distribution):
+    """N(mean, diag(std^2)) over actions of dimension A.
+
+    Args:
+        mean: (B, A).
+        std: broadcastable to (B, A), positive.
+    """
+
+    arg_constraints = {"mean": constraints.independent(constraints.real, 1)}
+    support = constraints.independent(constraints.real, 1)
+    has_rsample = True
+
+    def __init__(self, mean: Tensor, std: Tensor):
+        self.loc = mean
+        self.std = std.expand_as(mean)
+        super().__init__(mean.shape[:-1], mean.shape[-1:], validate_args=False)
+
+    @property
+    def mode(self) -> Tensor:
+        """The most likely action, (B, A)."""
+        return self.loc
+
+    @property
+    def mean(self) -> Tensor:
+        """The expected action, (B, A)."""
+        return self.loc
+
+    @property
+    def variance(self) -> Tensor:
+        """The variance of each action component, (B, A)."""
+        return self.std.square()
+
+    def rsample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+        """Sample mean + std * noise, with noise ~ N(0, I): (*sample_shape, B, A)."""
+        return self.loc + self.std * self._noise(sample_shape)
+
+    def rsample_with_log_prob(
+        self, sample_shape: torch.Size | tuple[int, ...] = ()
+    ) -> tuple[Tensor, Tensor]:
+        """Pathwise sample (*sample_shape, B, A) and its log-probability (*sample_shape, B)."""
+        noise = self._noise(sample_shape)
+        return self.loc + self.std * noise, self._log_prob_of_noise(noise)
+
+    def sample_with_log_prob(
+        self, sample_shape: torch.Size | tuple[int, ...] = ()
+    ) -> tuple[Tensor, Tensor]:
+        """Constant sample (*sample_shape, B, A) and its differentiable log-probability."""
+        action = self.sample(sample_shape)
+        return action, self.log_prob(action)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """sum_a [-((value - mean) / std)^2 / 2 - log std - log(2 pi) / 2]: (..., B)."""
+        return self._log_prob_of_noise((value - self.loc) / self.std)
+
+    def _noise(self, sample_shape: torch.Size | tuple[int, ...]) -> Tensor:
+        shape = self._extended_shape(torch.Size(sample_shape))
+        return torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
+
+    def _log_prob_of_noise(self, noise: Tensor) -> Tensor:
+        constant = noise.shape[-1] * HALF_LOG_2_PI
+        return -(0.5 * noise.square() + self.std.log()).sum(dim=-1) - constant
+
+    def entropy(self) -> Tensor:
+        """Exact differential entropy sum_a [1/2 + log(2 pi) / 2 + log std]: (B,)."""
+        return (0.5 + HALF_LOG_2_PI + self.std.log()).sum(dim=-1)
+
+
+class TanhNormal(DiagonalNormal):
+    """The law of tanh(u) with u ~ N(mean, diag(std^2)), on (-1, 1)^A.
+
+        log pi(tanh u) = log N(u; mean, std) - sum_a log(1 - tanh(u_a)^2)
+
+    (Haarnoja et al. 2018, "Soft Actor-Critic", appendix C, eq. 21). `*_with_log_prob` evaluates
+    it from u itself, which stays exact where tanh saturates. It has no closed-form entropy.
+
+    Args:
+        mean, std: of u, as for `DiagonalNormal`.
+    """
+
+    support = constraints.independent(constraints.interval(-1.0, 1.0), 1)
+
+    @property
+    def mode(self) -> Tensor:
+        """tanh(mean), (B, A): the image of u's mode, by convention the deterministic action."""
+        return self.loc.tanh()
+
+    @property
+    def mean(self) -> Tensor:
+        """Has no closed form."""
+        raise NotImplementedError("the mean of a tanh-transformed Gaussian has no closed form")
+
+    @property
+    def variance(self) -> Tensor:
+        """Has no closed form."""
+        raise NotImplementedError("the variance of a tanh-transformed Gaussian has no closed form")
+
+    def rsample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+        """Sample tanh(mean + std * noise): (*sample_shape, B, A)."""
+        return super().rsample(sample_shape).tanh()
+
+    def rsample_with_log_prob(
+        self, sample_shape: torch.Size | tuple[int, ...] = ()
+    ) -> tuple[Tensor, Tensor]:
+        """Pathwise sample (*sample_shape, B, A) and its log-probability (*sample_shape, B)."""
+        pre_tanh, log_prob = super().rsample_with_log_prob(sample_shape)
+        return pre_tanh.tanh(), log_prob - _log_tanh_slope(pre_tanh)
+
+    def sample_with_log_prob(
+        self, sample_shape: torch.Size | tuple[int, ...] = ()
+    ) -> tuple[Tensor, Tensor]:
+        """Constant sample (*sample_shape, B, A) and its differentiable log-probability."""
+        pre_tanh = super().rsample(sample_shape).detach()
+        return pre_tanh.tanh(), super().log_prob(pre_tanh) - _log_tanh_slope(pre_tanh)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log-probability of stored actions (..., B, A) -> (..., B).
+
+        At and next to +-1 the pre-tanh value is not recoverable from a stored float. The action is
+        then taken to be the nearest one inside the interval: the result and its gradient are finite.
+        """
+        limit = 1.0 - torch.finfo(value.dtype).eps
+        pre_tanh = value.clamp(-limit, limit).atanh()
+        return super().log_prob(pre_tanh) - _log_tanh_slope(pre_tanh)
+
+    def entropy(self) -> Tensor:
+        """Has no closed form; estimate it by the mean of -log_prob over samples."""
+        raise NotImplementedError(
+            "a tanh-transformed Gaussian has no closed-form entropy: estimate it as -log_prob of "
+            "a sample from rsample_with_log_prob"
+        )
+
+
+def _log_tanh_slope(pre_tanh: Tensor) -> Tensor:
+    """sum_a log(1 - tanh(u_a)^2), as 2 (log 2 - u - softplus(-2u)): exact at large |u| too."""
+    constant = 2.0 * math.log(2.0) * pre_tanh.shape[-1]
+    return constant - 2.0 * (pre_tanh + F.softplus(-2.0 * pre_tanh)).sum(dim=-1)
+
+
+def make_multi_normal(mean: Tensor, std: Tensor) -> DiagonalNormal:
+    """N(mean, diag(std^2)), with mean (B, A) and std broadcastable to it."""
+    return DiagonalNormal(mean, std)
+
+
+def make_tanh_transformed(mean: Tensor, std: Tensor) -> TanhNormal:
+    """The law of tanh(u), u ~ N(mean, diag(std^2)), with mean (B, A) and std broadcastable to it."""
+    return TanhNormal(mean, std)

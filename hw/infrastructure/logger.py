@@ -1,0 +1,183 @@
+"""Writes what a run measures: TensorBoard event files, metrics.jsonl, videos, and W&B if asked."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tensorboardX import SummaryWriter
+
+from hw.infrastructure.errors import MissingExtraError
+
+
+class Logger:
+    """Logs to one run directory.
+
+    `metrics.jsonl` gets one object a step: what is logged under one step is gathered and written
+    when a later step is logged, or at `flush`. Values that are not finite are written as null.
+
+    Args:
+        run_dir: the run's directory, which exists.
+        config: the run's settings, for W&B.
+        use_wandb: also log to Weights & Biases (extra `wandb`).
+        log_every_step: let `log_step` write steps.jsonl, for looking at single transitions.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        config: dict[str, Any] | None = None,
+        use_wandb: bool = False,
+        log_every_step: bool = False,
+    ):
+        self.run_dir = Path(run_dir)
+        self.metrics_path = self.run_dir / "metrics.jsonl"
+        self.row: dict[str, Any] = {}
+        self.last_step = 0
+        self.metrics_file = self.metrics_path.open("a", encoding="utf-8")
+        self.steps_file = None
+        if log_every_step:
+            self.steps_file = (self.run_dir / "steps.jsonl").open("a", encoding="utf-8")
+        self._writer: SummaryWriter | None = None
+        self._purge_step: int | None = None
+        self.wandb_run = _start_wandb(self.run_dir, config or {}) if use_wandb else None
+
+    @property
+    def writer(self) -> SummaryWriter:
+        """The TensorBoard writer, opened at its first use."""
+        if self._writer is None:
+            self._writer = SummaryWriter(str(self.run_dir), purge_step=self._purge_step)
+        return self._writer
+
+    def log_scalar(self, value: Any, name: str, step: int) -> None:
+        """Log one number (also a 0-d array or tensor) under a name like "critic/loss"."""
+        self.log_scalars({name: value}, step)
+
+    def log_scalars(self, scalars: dict[str, Any], step: int) -> None:
+        """Log several numbers; a value that is a vector becomes a histogram."""
+        if not scalars:
+            return
+        if self.row and self.row["step"] != step:
+            self._write_row()
+        self.row["step"] = self.last_step = step
+        for name, value in scalars.items():
+            if np.ndim(value) > 0:
+                self.log_histogram(value, name, step)
+                continue
+            number = value if isinstance(value, int) else float(value)
+            self.row[name] = number if math.isfinite(number) else None
+            self.writer.add_scalar(name, number, step)
+
+    def log_histogram(self, values: Any, name: str, step: int) -> None:
+        """Log the distribution of a vector of values; what is not finite is left out."""
+        values = values.detach().cpu() if isinstance(values, torch.Tensor) else values
+        values = np.asarray(values).ravel()
+        values = values[np.isfinite(values)]
+        if values.size:
+            self.writer.add_histogram(name, values, step)
+
+    def log_episode(self, episode_return: float, episode_length: int, step: int) -> None:
+        """Log a finished training episode that ended at this step."""
+        self.log_scalars(
+            {"train/return": episode_return, "train/episode_length": episode_length}, step
+        )
+
+    def log_step(self, step: int, **quantities: Any) -> None:
+        """Write one environment step (observation, action, reward, ...) to steps.jsonl, if asked."""
+        if self.steps_file is not None:
+            row = {name: np.asarray(value).tolist() for name, value in quantities.items()}
+            self.steps_file.write(json.dumps({"step": step, **row}) + "\n")
+
+    def log_video(self, frames: np.ndarray, name: str, step: int, fps: float) -> Path:
+        """Write frames (T, height, width, 3), uint8, as videos/<name>_step_<step>.mp4.
+
+        Raises:
+            MissingExtraError: the extra `video` is not installed.
+        """
+        path = self.run_dir / "videos" / f"{name.replace('/', '_')}_step_{step}.mp4"
+        write_video(frames, path, fps)
+        return path
+
+    def flush(self) -> None:
+        """Bring everything logged so far to the files."""
+        self._write_row()
+        self.metrics_file.flush()
+        if self.steps_file is not None:
+            self.steps_file.flush()
+        if self._writer is not None:
+            self._writer.flush()
+
+    def close(self) -> None:
+        """Flush and close the files."""
+        self.flush()
+        self.metrics_file.close()
+        if self.steps_file is not None:
+            self.steps_file.close()
+        if self._writer is not None:
+            self._writer.close()
+        if self.wandb_run is not None:
+            self.wandb_run.finish()
+
+    def state_dict(self) -> dict[str, Any]:
+        """How far the files reach."""
+        self.flush()
+        return {
+            "metrics_bytes": self.metrics_file.tell(),
+            "steps_bytes": self.steps_file.tell() if self.steps_file else 0,
+            "last_step": self.last_step,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Cut the files back to where they were, so that no step is logged twice.
+
+        Event files cannot be cut: TensorBoard is told to drop what they hold of later steps.
+        """
+        self.row = {}
+        self.metrics_file.truncate(state["metrics_bytes"])
+        if self.steps_file is not None:
+            self.steps_file.truncate(state["steps_bytes"])
+        self.last_step = state["last_step"]
+        self._purge_step = self.last_step + 1
+
+    def _write_row(self) -> None:
+        if not self.row:
+            return
+        self.metrics_file.write(json.dumps(self.row) + "\n")
+        if self.wandb_run is not None:
+            row = {name: value for name, value in self.row.items() if name != "step"}
+            self.wandb_run.log(row, step=self.row["step"])
+        self.row = {}
+
+
+def write_video(frames: np.ndarray, path: Path, fps: float) -> None:
+    """Write frames (T, height, width, 3), uint8, as an mp4 file.
+
+    Raises:
+        MissingExtraError: the extra `video` is not installed.
+    """
+    try:
+        from moviepy import ImageSequenceClip
+    except ImportError as error:
+        raise MissingExtraError("writing a video", "video") from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Players want even sides.
+    height, width = (side - side % 2 for side in frames.shape[1:3])
+    clip = ImageSequenceClip(list(frames[:, :height, :width]), fps=fps)
+    clip.write_videofile(str(path), audio=False, logger=None)
+
+
+def _start_wandb(run_dir: Path, config: dict[str, Any]) -> Any:
+    try:
+        import wandb
+    except ImportError as error:
+        raise MissingExtraError("use_wandb: true", "wandb") from error
+    has_key = wandb.api.api_key is not None
+    return wandb.init(
+        project="hw",
+        name=run_dir.name,
+        dir=str(run_dir),
+        config=config,
+        mode="online" if has_key else "offline",
+    )

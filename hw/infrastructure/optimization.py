@@ -1,0 +1,81 @@
+"""What moves parameters (gradient steps, target updates) and what holds them still (freezing)."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+Metrics = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class GradientStep:
+    """One optimizer step on `parameters` along the gradient of `loss`.
+
+        parameters <- optimizer(parameters, d loss / d parameters)
+
+    Only these parameters receive a gradient, whatever else the loss depends on: a critic through
+    which the actor's loss passes is left untouched.
+
+    Args:
+        loss: maps inputs to a scalar loss and a dict of metrics.
+        parameters: what the loss is differentiated by.
+        optimizer: the one that owns them.
+        max_norm: the gradient is scaled down to this global 2-norm; None leaves it.
+    """
+
+    loss: Callable[..., tuple[Tensor, Metrics]]
+    parameters: Sequence[nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    max_norm: float | None = None
+
+    def __call__(self, *inputs: Tensor | None) -> Metrics:
+        """Take the step on these inputs and return the loss's metrics, detached."""
+        loss, metrics = self.loss(*inputs)
+        gradients = torch.autograd.grad(loss, self.parameters)
+        if self.max_norm is not None:
+            gradients = clip_gradients(gradients, self.max_norm)
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
+        self.optimizer.step()
+        return {name: value.detach() for name, value in metrics.items()}
+
+
+def gradient_norm(gradients: Iterable[Tensor]) -> Tensor:
+    """Global 2-norm sqrt(sum_i ||g_i||^2) of a list of gradients: scalar."""
+    return torch.nn.utils.get_total_norm(gradients)
+
+
+def clip_gradients(gradients: Iterable[Tensor], max_norm: float) -> list[Tensor]:
+    """Scale gradients by min(1, max_norm / global norm); returns new tensors."""
+    gradients = list(gradients)
+    scale = (max_norm / (gradient_norm(gradients) + 1e-6)).clamp(max=1.0)
+    return [gradient * scale for gradient in gradients]
+
+
+@torch.no_grad()
+def hard_update(targets: Sequence[Tensor], sources: Sequence[Tensor]) -> None:
+    """targets <- sources, tensor by tensor."""
+    torch._foreach_copy_(targets, sources)
+
+
+@torch.no_grad()
+def soft_update(targets: Sequence[Tensor], sources: Sequence[Tensor], rate: float) -> None:
+    """targets <- (1 - rate) targets + rate sources, tensor by tensor.
+
+    Args:
+        rate: tau in [0, 1]; 1 is a hard update.
+    """
+    torch._foreach_lerp_(targets, sources, rate)
+
+
+def freeze(module: nn.Module) -> nn.Module:
+    """Let no gradient be computed for the module's parameters; returns the module."""
+    return module.requires_grad_(False)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Set each group's learning rate to `factor` times the one it was made with."""
+    for group in optimizer.param_groups:
+        group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor

@@ -1,0 +1,89 @@
+"""A run's directory: its name, its config.yaml, and the facts that let it be reproduced."""
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from hw.infrastructure.errors import UserError
+
+PACKAGES = ("torch", "numpy", "gymnasium", "mujoco", "tensorboardX")
+
+
+def create_run_dir(data_dir: Path, config: dict[str, Any]) -> Path:
+    """Make `<algorithm>_<exp_name>_<env>_seed<k>_<time>` below data_dir.
+
+    Raises:
+        UserError: the directory cannot be written.
+    """
+    env = config["env_name"].replace("/", "-").replace(":", "-")
+    time = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    name = f"{config['base_config']}_{config['exp_name']}_{env}_seed{config['seed']}_{time}"
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        for suffix in ("", *(f"-{i}" for i in range(2, 100))):
+            run_dir = data_dir / (name + suffix)
+            with contextlib.suppress(FileExistsError):
+                run_dir.mkdir()
+                return run_dir
+    except OSError as error:
+        raise UserError(f"cannot write to {data_dir}: {error.strerror}") from error
+    raise UserError(f"{data_dir}: too many runs named {name}")
+
+
+def config_path(run_dir: Path) -> Path:
+    """Where a run keeps its settings."""
+    return run_dir / "config.yaml"
+
+
+def write_config(run_dir: Path, config: dict[str, Any]) -> None:
+    """Write config.yaml: the run's settings, then `provenance`."""
+    content = {**config, "provenance": provenance()}
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    config_path(run_dir).write_text(text, encoding="utf-8")
+
+
+def provenance() -> dict[str, Any]:
+    """Package versions, machine, numerics and git commit."""
+    commit = _git("rev-parse", "HEAD")
+    return {
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "machine": f"{platform.system()} {platform.machine()}",
+        "num_threads": torch.get_num_threads(),
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        "git_commit": commit,
+        "git_clean": None if commit is None else not _git("status", "--porcelain"),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _git(*arguments: str) -> str | None:
+    """Output of a git command in the package's checkout, or None outside one."""
+    try:
+        result = subprocess.run(
+            ["git", *arguments],
+            cwd=Path(__file__).parent,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return result.stdout.strip()

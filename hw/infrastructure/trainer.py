@@ -1,0 +1,312 @@
+"""The training loop: act, store, learn, and now and then log, evaluate and save.
+
+Shapes: N environments.
+"""
+
+import math
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import VectorEnv
+from tqdm import tqdm
+
+import hw.infrastructure.pytorch_util as ptu
+from hw.infrastructure.checkpoint import CheckpointDirectory
+from hw.infrastructure.clock import Clock
+from hw.infrastructure.env_runner import EnvRunner, Transitions
+from hw.infrastructure.errors import TrainingError
+from hw.infrastructure.evaluation import Evaluator
+from hw.infrastructure.interval import Interval
+from hw.infrastructure.logger import Logger
+from hw.infrastructure.metrics import MetricsTracker
+from hw.infrastructure.replay_buffer import ReplayBuffer
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """When things happen, in environment steps (summed over the N environments).
+
+    Args:
+        total_steps, total_episodes: the budget; one of them is None.
+        random_steps: so many uniformly random actions before the policy acts.
+        training_starts: no update before this step.
+        updates_per_step: calls of `agent.update` for each step after that.
+        batch_size: of each update.
+        eval_interval, log_interval: between evaluations, and between rows of metrics.
+        log_every_step: write every transition to steps.jsonl.
+    """
+
+    total_steps: int | None
+    total_episodes: int | None
+    random_steps: int
+    training_starts: int
+    updates_per_step: float
+    batch_size: int
+    eval_interval: int | None
+    log_interval: int
+    log_every_step: bool = False
+
+
+class Trainer:
+    """Runs one agent on one vector environment until its budget is spent.
+
+    Args:
+        agent: a `BaseAgent` that collects transitions.
+        envs: N environments to train on, which do not reset by themselves.
+        replay_buffer: where transitions go.
+        evaluator: with environments of its own.
+        logger, checkpoints: where results go.
+        settings: when.
+        seeds: of the environments and of random actions.
+        show_progress: draw a progress bar.
+    """
+
+    def __init__(
+        self,
+        *,
+        agent: Any,
+        envs: VectorEnv,
+        replay_buffer: ReplayBuffer,
+        evaluator: Evaluator,
+        logger: Logger,
+        checkpoints: CheckpointDirectory,
+        settings: TrainerSettings,
+        seeds: ptu.RunSeeds,
+        show_progress: bool = True,
+    ):
+        self.agent = agent
+        self.runner = EnvRunner(envs, seeds.env)
+        self.action_space = envs.action_space
+        self.action_space.seed(seeds.action_space)
+        self.replay_buffer = replay_buffer
+        self.evaluator = evaluator
+        self.logger = logger
+        self.checkpoints = checkpoints
+        self.settings = settings
+        self.show_progress = show_progress
+
+        self.step = 0
+        self.metrics = MetricsTracker()
+        self.log_interval = Interval(settings.log_interval)
+        self.eval_interval = Interval(settings.eval_interval)
+        self.last_evaluation: dict[str, float] = {}
+        self.stop_requested = False
+        self.clock = Clock()
+
+    def train(self) -> dict[str, float]:
+        """Train until the budget is spent, or until Ctrl-C or SIGTERM.
+
+        Either way the logs, a checkpoint and a snapshot are complete at the end.
+
+        Returns:
+            the last evaluation's metrics.
+        Raises:
+            TrainingError: a loss is not finite. No checkpoint is written then: the last good one
+                stays.
+        """
+        if self.runner.observations is None:
+            self.runner.reset()
+        self.clock.start(self.step)
+        with self._stop_on_signal(), self._progress_bar() as bar:
+            while not (self.is_finished() or self.stop_requested):
+                self.collect()
+                self.learn()
+                self.report(bar)
+            if self.is_finished():
+                self.evaluate()
+                self.log_progress(bar)
+            self.save_snapshot()
+            self.save_checkpoint()
+        return self.last_evaluation
+
+    def is_finished(self) -> bool:
+        """Whether the budget is spent."""
+        return self._progress() >= self._budget()
+
+    def collect(self) -> None:
+        """Act once in every environment and store what happened."""
+        transitions, episodes = self.runner.step(self.choose_actions())
+        self.step += self.runner.num_envs
+        self.store(transitions)
+        for episode in episodes:
+            self.metrics.add_episode(episode)
+            self.logger.log_episode(episode.episode_return, episode.episode_length, self.step)
+
+    def choose_actions(self) -> np.ndarray:
+        """Random actions at first, then the agent's, one for each environment."""
+        if self.step < self.settings.random_steps:
+            return self.action_space.sample()
+        return self.agent.get_action(self.runner.observations, step=self.step)
+
+    def store(self, transitions: Transitions) -> None:
+        """Insert one vector step into the replay buffer."""
+        self.replay_buffer.insert(
+            transitions.observations,
+            transitions.actions,
+            transitions.rewards,
+            transitions.next_observations,
+            transitions.dones,
+            transitions.truncateds,
+        )
+        if self.settings.log_every_step:
+            self.logger.log_step(self.step, **vars(transitions))
+
+    def learn(self) -> None:
+        """Make the updates that are due."""
+        for _ in range(self.num_updates_due()):
+            batch = ptu.from_numpy(self.replay_buffer.sample(self.settings.batch_size))
+            self.metrics.add_update(self.agent.update(**batch, step=self.step))
+            # On a GPU this would wait for the device, so there it is done before logging only.
+            if ptu.device.type == "cpu":
+                self.check_losses()
+
+    def num_updates_due(self) -> int:
+        """`updates_per_step` for each step since training started, less the updates made."""
+        num_training_steps = max(0, self.step - self.settings.training_starts)
+        num_updates = math.floor(num_training_steps * self.settings.updates_per_step)
+        return num_updates - self.metrics.num_updates
+
+    def check_losses(self) -> None:
+        """Raise a TrainingError if a loss of the last update is not finite."""
+        for name, value in self.metrics.last_update.items():
+            if name.endswith("/loss") and not math.isfinite(value):
+                raise TrainingError(
+                    f"{name} is {float(value)} at step {self.step}, so training has stopped; what "
+                    f"{self.checkpoints.checkpoints} holds is from before"
+                )
+
+    def report(self, bar: tqdm) -> None:
+        """Log, evaluate and save, each where its interval was crossed."""
+        bar.update(self._progress() - bar.n)
+        log = self.log_interval.crossed(self.step)
+        evaluate = self.eval_interval.crossed(self.step)
+        save_snapshot = self.checkpoints.snapshot_interval.crossed(self.step)
+        save_checkpoint = self.checkpoints.checkpoint_interval.crossed(self.step)
+        if self.is_finished():
+            return  # `train` does all of it once more
+        if evaluate:
+            self.evaluate()
+        if log:
+            self.log_progress(bar)
+        if save_snapshot:
+            self.save_snapshot()
+        if save_checkpoint:
+            self.save_checkpoint()
+
+    def evaluate(self) -> None:
+        """Run the evaluation episodes; log their statistics, and videos if asked for."""
+        evaluation = self.evaluator.run(self.agent, self.step)
+        self.last_evaluation = evaluation.metrics()
+        self.logger.log_scalars(self.last_evaluation, self.step)
+        for i, frames in enumerate(evaluation.videos):
+            self.logger.log_video(
+                frames, f"eval/episode_{i}", self.step, self.evaluator.frames_per_second
+            )
+
+    def log_progress(self, bar: tqdm) -> None:
+        """Log the last update, running means and speed; write all that was logged to disk."""
+        self.check_losses()
+        self.logger.log_scalars(self.metrics.training_metrics(), self.step)
+        self.logger.log_scalars(self.metrics.episode_metrics(), self.step)
+        self.logger.log_scalars(self.clock.lap(self.step), self.step)
+        self.logger.flush()
+        status = f"return {self.metrics.mean_return():.1f}"
+        if self.last_evaluation:
+            status += f", eval {self.last_evaluation['eval/return_mean']:.1f}"
+        bar.set_postfix_str(status)
+
+    def save_checkpoint(self) -> None:
+        """Write everything that `load_state_dict` needs to go on."""
+        self.check_losses()
+        self.checkpoints.save_checkpoint(self.step, self.state_dict())
+
+    def save_snapshot(self) -> None:
+        """Write the agent's weights."""
+        self.check_losses()
+        self.checkpoints.save_snapshot(self.step, self.agent.weights())
+
+    def state_dict(self) -> dict[str, Any]:
+        """The whole state of the run."""
+        state = {name: part.state_dict() for name, part in self._parts().items()}
+        return state | {
+            "step": self.step,
+            "last_evaluation": self.last_evaluation,
+            "action_space": self.action_space.np_random.bit_generator.state,
+            "torch": ptu.torch_random_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore `state_dict()`."""
+        self.step = state["step"]
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        self.last_evaluation = state["last_evaluation"]
+        self.action_space.np_random.bit_generator.state = state["action_space"]
+        ptu.load_torch_random_state(state["torch"])
+
+    def __enter__(self) -> "Trainer":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the environments and the log files."""
+        self.runner.close()
+        self.evaluator.close()
+        self.logger.close()
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "agent": self.agent,
+            "runner": self.runner,
+            "replay_buffer": self.replay_buffer,
+            "evaluator": self.evaluator,
+            "metrics": self.metrics,
+            "logger": self.logger,
+            "checkpoints": self.checkpoints,
+            "log_interval": self.log_interval,
+            "eval_interval": self.eval_interval,
+            "clock": self.clock,
+        }
+
+    def _progress(self) -> int:
+        in_steps = self.settings.total_steps is not None
+        return self.step if in_steps else self.metrics.num_episodes
+
+    def _budget(self) -> int:
+        in_steps = self.settings.total_steps is not None
+        return self.settings.total_steps if in_steps else self.settings.total_episodes
+
+    def _progress_bar(self) -> tqdm:
+        unit = "step" if self.settings.total_steps is not None else "episode"
+        return tqdm(
+            total=self._budget(),
+            initial=self._progress(),
+            unit=unit,
+            dynamic_ncols=True,
+            mininterval=0.1 if sys.stderr.isatty() else 60.0,
+            disable=not self.show_progress,
+        )
+
+    @contextmanager
+    def _stop_on_signal(self) -> Iterator[None]:
+        """Let the first Ctrl-C or SIGTERM end the loop after its current step."""
+
+        def request_stop(signal_number, frame):
+            if self.stop_requested:
+                raise KeyboardInterrupt
+            self.stop_requested = True
+
+        signals = (signal.SIGINT, signal.SIGTERM)
+        previous = [signal.signal(number, request_stop) for number in signals]
+        try:
+            yield
+        finally:
+            for number, handler in zip(signals, previous, strict=True):
+                signal.signal(number, handler)
