@@ -2,14 +2,6 @@
 
 from setuptools import find_packages, setup
 
-EXTRAS = {
-    "video": ["moviepy"],
-    "plots": ["matplotlib"],
-    "wandb": ["wandb"],
-    "dev": ["ruff", "pre-commit", "pytest-xdist", "hypothesis"],
-    "bench": ["stable-baselines3"],
-}
-
 setup(
     name="hw",
     version="0.1.0",
@@ -17,6 +9,7 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["hw", "hw.*"]),
+    # The versions that are known to work stand in requirements.txt.
     install_requires=[
         "torch>=2.13",
         "numpy>=2",
@@ -28,5 +21,11 @@ setup(
         "tqdm",
         "pytest",
     ],
-    extras_require=EXTRAS,
+    extras_require={
+        "video": ["moviepy>=2"],
+        "plots": ["matplotlib"],
+        "wandb": ["wandb"],
+        "dev": ["ruff", "pre-commit", "pytest-xdist", "hypothesis"],
+        "bench": ["stable-baselines3"],
+    },
 )

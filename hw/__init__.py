@@ -1,0 +1,1 @@
+"""Deep reinforcement learning, from experiment file to gradient step."""

@@ -32,6 +32,7 @@ class BaseAgent(nn.Module, ABC):
         Args:
             step: environment steps so far, for exploration that depends on it.
             deterministic: the policy's mode instead of a sample.
+
         Returns:
             one action or N of them, to match.
         """
@@ -55,6 +56,7 @@ class BaseAgent(nn.Module, ABC):
             rewards, dones: (B,); `dones` marks termination, not time limits.
             step: environment steps so far.
             weights: (B,) importance weights of prioritised replay.
+
         Returns:
             metrics by name: detached 0-d tensors, or vectors where a histogram is meant.
         """

@@ -147,7 +147,7 @@ class SoftActorCritic(BaseAgent):
     def get_action(
         self, observation: np.ndarray, step: int | None = None, deterministic: bool = False
     ) -> np.ndarray:
-        """a ~ pi(. | s), or tanh(mean) if deterministic. Shapes: (*) -> (A), or (N, *) -> (N, A)."""
+        """Sample pi(. | s), or take its mode: (*) -> (A), or (N, *) -> (N, A)."""
         is_single = observation.ndim == len(self.observation_shape)
         observations = ptu.from_numpy(observation[None] if is_single else observation)
         distribution = self.actor(observations)
@@ -208,6 +208,7 @@ class SoftActorCritic(BaseAgent):
             actions: (B, A), from the replay buffer.
             targets: (K, B), which carry no gradient.
             weights: (B,), or None for all ones.
+
         Returns:
             scalar loss; gradient flows into the critics only. Metrics: `critic/loss`,
             `critic/q_values`, `critic/target_values` (means) and `td_errors` (B,), |Q - y|
@@ -240,6 +241,7 @@ class SoftActorCritic(BaseAgent):
             next_observations: (B, *).
             dones: (B,), true where the episode terminated. A step cut off by a time limit is not
                 done, and bootstraps.
+
         Returns:
             targets (K, B), without gradient.
         """
@@ -258,6 +260,7 @@ class SoftActorCritic(BaseAgent):
         Args:
             q_values: (..., B).
             log_probs: (B,), or of the shape of `q_values`.
+
         Returns:
             of the shape of `q_values`; gradient flows through both arguments, not into alpha.
         """
@@ -273,14 +276,15 @@ class SoftActorCritic(BaseAgent):
     def actor_loss_reinforce(self, observations: Tensor) -> tuple[Tensor, Metrics]:
         """Score-function (REINFORCE) loss over S sampled actions for each state.
 
-            L = - 1/(S B) sum_sb log pi(a_sb | s_b) stop_gradient(Q(s_b, a_sb) - alpha log pi(a_sb | s_b)),
-            a_sb ~ pi(. | s_b), held constant
+            L = - 1/(S B) sum_sb log pi(a_sb | s_b) V_sb,         a_sb ~ pi(. | s_b),
+            V_sb = Q(s_b, a_sb) - alpha log pi(a_sb | s_b),       both held constant
 
         The gradient of L is an unbiased estimate of that of -E[Q + alpha H]. Without the entropy
         bonus the second log-probability is left out.
 
         Args:
             observations: (B, *).
+
         Returns:
             scalar loss; gradient flows through the first log-probability alone. Metrics as for
             `actor_metrics`.
@@ -306,6 +310,7 @@ class SoftActorCritic(BaseAgent):
 
         Args:
             observations: (B, *).
+
         Returns:
             scalar loss; gradient flows through the action and through the log-probability. It
             also reaches the critics, which `update_actor` does not step. Metrics as for
@@ -332,6 +337,7 @@ class SoftActorCritic(BaseAgent):
 
         Args:
             log_probs: (..., B), of actions sampled from the policy.
+
         Returns:
             scalar, averaged over states and samples.
         """
@@ -361,6 +367,7 @@ class SoftActorCritic(BaseAgent):
 
         Args:
             entropy: scalar H, taken as a constant.
+
         Returns:
             scalar loss; gradient flows into `log_temperature` only. Metrics: `temperature/loss`.
         """

@@ -1,0 +1,1 @@
+"""Which pieces and numbers make up a run."""

@@ -42,14 +42,19 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> RunConfi
     """Read an experiment; `overrides` win over the file, the file over the factory's defaults.
 
     Raises:
-        ConfigError: the file cannot be read, or a key or value in it is wrong. The message names
-            the file, the key, and what would be right.
+        ConfigError: the file cannot be read, a key or value in it is wrong, or the environment
+            does not exist or does not suit the algorithm. The message names the file, the key, and
+            what would be right.
     """
     overrides = overrides or {}
     given = {**read_yaml(path), **overrides}
     given.pop("provenance", None)
     try:
-        return bind(given, str(path))
+        config = bind(given, str(path))
+        envs = config.recipe.make_envs(1, None)
+        config.recipe.make_agent(envs)
+        envs.close()
+        return config
     except ConfigError as error:
         error.source = "command line" if error.key in overrides else str(path)
         raise

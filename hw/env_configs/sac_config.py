@@ -88,6 +88,7 @@ def sac_config(
         clip_grad_norm, discount, actor_gradient_type, num_actor_samples, num_critic_updates,
         num_critic_networks, target_critic_backup_type, redq_subset_size, use_entropy_bonus,
         backup_entropy, temperature, learn_temperature: see `SoftActorCritic`.
+
     Raises:
         ConfigError: two settings contradict each other.
     """

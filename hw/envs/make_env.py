@@ -1,8 +1,6 @@
 """Environments by name, ready for an agent: known spaces, actions in [-1, 1], no autoreset."""
 
 import difflib
-import os
-import sys
 
 import gymnasium as gym
 import numpy as np
@@ -10,11 +8,8 @@ from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.wrappers import RescaleAction, TransformAction
 
+import hw.envs.mujoco_setup  # noqa: F401 - must come before an environment is made
 from hw.infrastructure.errors import ConfigError
-
-# MuJoCo renders without a display only if it is told so before it is imported.
-if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-    os.environ.setdefault("MUJOCO_GL", "egl")
 
 
 def make_env(
@@ -35,6 +30,7 @@ def make_env(
             one.
         clip_actions: first clip actions to the bounds, for a policy that does not keep to them.
         render_mode: "rgb_array" for frames, "human" for a window.
+
     Raises:
         ConfigError: there is no such environment, or a package it needs is missing.
     """
@@ -45,7 +41,7 @@ def make_env(
             render_mode=render_mode,
             disable_env_checker=True,
         )
-    except (gym.error.Error, ImportError, AttributeError) as error:
+    except (gym.error.Error, ImportError, AttributeError, ValueError) as error:
         raise ConfigError(_explain(env_name, error), key="env_name") from error
     space = env.action_space
     if isinstance(space, Box) and space.is_bounded():
@@ -83,6 +79,6 @@ def _explain(env_name: str, error: Exception) -> str:
     if isinstance(error, ImportError | gym.error.DependencyNotInstalled):
         return f"{env_name!r} needs a package that is not installed: {error}"
     close = difflib.get_close_matches(env_name, gym.registry, n=1)
-    suggestion = f"; did you mean {close[0]!r}?" if close else ""
-    reason = str(error).splitlines()[0]
+    reason = str(error).splitlines()[0].split(" Did you mean")[0]
+    suggestion = f" Did you mean {close[0]!r}?" if close else ""
     return f"cannot make {env_name!r}: {reason}{suggestion}"

@@ -138,7 +138,7 @@ class TanhNormal(DiagonalNormal):
         """Log-probability of stored actions (..., B, A) -> (..., B).
 
         At and next to +-1 the pre-tanh value is not recoverable from a stored float. The action is
-        then taken to be the nearest one inside the interval: the result and its gradient are finite.
+        then taken to be the nearest one inside the interval: result and gradient stay finite.
         """
         limit = 1.0 - torch.finfo(value.dtype).eps
         pre_tanh = value.clamp(-limit, limit).atanh()
@@ -164,5 +164,5 @@ def make_multi_normal(mean: Tensor, std: Tensor) -> DiagonalNormal:
 
 
 def make_tanh_transformed(mean: Tensor, std: Tensor) -> TanhNormal:
-    """The law of tanh(u), u ~ N(mean, diag(std^2)), with mean (B, A) and std broadcastable to it."""
+    """tanh(u), u ~ N(mean, diag(std^2)), with mean (B, A) and std broadcastable to it."""
     return TanhNormal(mean, std)

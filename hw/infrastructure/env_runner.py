@@ -65,18 +65,24 @@ class EnvRunner:
 
         Args:
             actions: (N, ...), in the environments' action space.
+
         Returns:
             the transitions, and the episodes that this step ended. `self.observations` is what to
             act on next: where an episode ended, the first observation of a new one.
         """
         observations = self.observations
         next_observations, rewards, dones, truncateds, _ = self.envs.step(actions)
-        self.recent_actions.append(actions)
+        self.recent_actions.append(actions.copy())
         self.episode_returns += rewards
         self.episode_lengths += 1
-    
+
         transitions = Transitions(
-            observations, actions, rewards.copy(), next_observations, dones.copy(), truncateds.copy()
+            observations,
+            actions,
+            rewards.copy(),
+            next_observations,
+            dones.copy(),
+            truncateds.copy(),
         )
         self.observations = next_observations
         ended = dones | truncateds

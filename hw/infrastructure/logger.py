@@ -2,8 +2,9 @@
 
 import json
 import math
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import torch
@@ -48,7 +49,11 @@ class Logger:
     def writer(self) -> SummaryWriter:
         """The TensorBoard writer, opened at its first use."""
         if self._writer is None:
-            self._writer = SummaryWriter(str(self.run_dir), purge_step=self._purge_step)
+            # The name says the time in whole seconds: two sessions may begin within one.
+            session = len(list(self.run_dir.glob("events.out.tfevents.*")))
+            self._writer = SummaryWriter(
+                str(self.run_dir), purge_step=self._purge_step, filename_suffix=f".{session}"
+            )
         return self._writer
 
     def log_scalar(self, value: Any, name: str, step: int) -> None:
@@ -85,7 +90,7 @@ class Logger:
         )
 
     def log_step(self, step: int, **quantities: Any) -> None:
-        """Write one environment step (observation, action, reward, ...) to steps.jsonl, if asked."""
+        """Write one environment step (actions, rewards, ...) to steps.jsonl, if asked."""
         if self.steps_file is not None:
             row = {name: np.asarray(value).tolist() for name, value in quantities.items()}
             self.steps_file.write(json.dumps({"step": step, **row}) + "\n")
@@ -135,9 +140,9 @@ class Logger:
         Event files cannot be cut: TensorBoard is told to drop what they hold of later steps.
         """
         self.row = {}
-        self.metrics_file.truncate(state["metrics_bytes"])
+        _cut_back(self.metrics_file, state["metrics_bytes"])
         if self.steps_file is not None:
-            self.steps_file.truncate(state["steps_bytes"])
+            _cut_back(self.steps_file, state["steps_bytes"])
         self.last_step = state["last_step"]
         self._purge_step = self.last_step + 1
 
@@ -158,14 +163,22 @@ def write_video(frames: np.ndarray, path: Path, fps: float) -> None:
         MissingExtraError: the extra `video` is not installed.
     """
     try:
-        from moviepy import ImageSequenceClip
+        from moviepy import VideoClip
     except ImportError as error:
         raise MissingExtraError("writing a video", "video") from error
     path.parent.mkdir(parents=True, exist_ok=True)
     # Players want even sides.
     height, width = (side - side % 2 for side in frames.shape[1:3])
-    clip = ImageSequenceClip(list(frames[:, :height, :width]), fps=fps)
-    clip.write_videofile(str(path), audio=False, logger=None)
+    # moviepy rounds duration * fps down to a number of frames: half a frame more keeps the last one.
+    duration = (len(frames) + 0.5) / fps
+    clip = VideoClip(lambda t: frames[round(t * fps), :height, :width], duration=duration)
+    clip.write_videofile(str(path), fps=fps, audio=False, logger=None)
+
+
+def _cut_back(file: TextIO, num_bytes: int) -> None:
+    """Shorten a file to at most so many bytes, and go on writing there."""
+    file.truncate(min(num_bytes, file.seek(0, os.SEEK_END)))
+    file.seek(0, os.SEEK_END)
 
 
 def _start_wandb(run_dir: Path, config: dict[str, Any]) -> Any:

@@ -105,7 +105,9 @@ class FramePairs:
         self.ring_size = capacity + 2 * num_stacked_frames
         self.frames = np.zeros((self.ring_size, *frame_shape), np.uint8)
         self.frame_numbers = np.zeros((capacity, 2, num_stacked_frames), np.int64)
-        self.last_user = np.full(self.ring_size, -1, np.int64)  # the newest transition that needs a frame
+        self.last_user = np.full(
+            self.ring_size, -1, np.int64
+        )  # the newest transition that needs a frame
         self.num_frames = 0
         self.first_readable = 0
         self.lane_stacks: dict[int, list[int]] = {}
@@ -117,7 +119,7 @@ class FramePairs:
             if self.num_stacked_frames == 1:
                 stack, next_stack = stack[None], next_stack[None]
             current = self.lane_stacks.pop(lane, None)
-            if current is None or not np.array_equal(self.frames[self._slots(current)], stack):
+            if current is None or not self._still_holds(current, stack):
                 current = self._append_all(stack)
             following = self._append_next(current, stack, next_stack)
             self.frame_numbers[(number + lane) % self.capacity] = current, following
@@ -159,6 +161,13 @@ class FramePairs:
 
     def _slots(self, frame_numbers: list[int]) -> list[int]:
         return [number % self.ring_size for number in frame_numbers]
+
+    def _still_holds(self, numbers: list[int], stack: np.ndarray) -> bool:
+        """Whether these frames are the stack's, also after the next stack has been appended."""
+        oldest_kept = self.num_frames + self.num_stacked_frames - self.ring_size
+        return numbers[0] >= oldest_kept and np.array_equal(
+            self.frames[self._slots(numbers)], stack
+        )
 
     def _append(self, frame: np.ndarray) -> int:
         slot = self.num_frames % self.ring_size

@@ -56,13 +56,13 @@ def clip_gradients(gradients: Iterable[Tensor], max_norm: float) -> list[Tensor]
 
 @torch.no_grad()
 def hard_update(targets: Sequence[Tensor], sources: Sequence[Tensor]) -> None:
-    """targets <- sources, tensor by tensor."""
+    """Targets <- sources, tensor by tensor."""
     torch._foreach_copy_(targets, sources)
 
 
 @torch.no_grad()
 def soft_update(targets: Sequence[Tensor], sources: Sequence[Tensor], rate: float) -> None:
-    """targets <- (1 - rate) targets + rate sources, tensor by tensor.
+    """Targets <- (1 - rate) targets + rate sources, tensor by tensor.
 
     Args:
         rate: tau in [0, 1]; 1 is a hard update.

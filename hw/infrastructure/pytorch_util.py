@@ -29,8 +29,10 @@ def init_gpu(use_gpu: bool = True, gpu_id: int | None = None) -> torch.device:
     Args:
         use_gpu: False keeps everything on the CPU.
         gpu_id: which GPU; None takes the first one, or the CPU where there is no GPU.
+
     Returns:
         the device.
+
     Raises:
         UserError: a GPU was named that this machine does not have.
     """

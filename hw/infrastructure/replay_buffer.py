@@ -57,6 +57,7 @@ class ReplayBuffer:
             reward: scalar or (N,). A scalar reward means one transition.
             done: whether the episode terminated: scalar or (N,).
             truncated: whether it was cut off, for instance by a time limit: scalar or (N,).
+
         Raises:
             ValueError: a shape or type differs from that of the first insert.
         """
@@ -84,6 +85,7 @@ class ReplayBuffer:
         Returns:
             observations (B, *), actions (B, ...), rewards (B,), next_observations (B, *),
             dones (B,), copied out of the buffer.
+
         Raises:
             UserError: the buffer is empty.
         """
@@ -123,11 +125,12 @@ class ReplayBuffer:
         """
         if state["capacity"] != self.capacity:
             raise UserError(
-                f"the saved replay buffer has capacity {state['capacity']}, this one {self.capacity}"
+                f"the saved replay buffer holds {state['capacity']}, this one {self.capacity}"
             )
         self.generator.bit_generator.state = state["generator"]
         self.num_inserted = state["num_inserted"]
         if "actions" not in state:
+            self.observation_pairs = self.actions = self.rewards = self.dones = None
             return
         self._allocate_actions(state["actions"])
         used = slice(0, len(state["actions"]))

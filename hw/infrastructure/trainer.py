@@ -105,6 +105,7 @@ class Trainer:
 
         Returns:
             the last evaluation's metrics.
+
         Raises:
             TrainingError: a loss is not finite. No checkpoint is written then: the last good one
                 stays.

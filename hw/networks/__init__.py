@@ -1,0 +1,1 @@
+"""What is learned: functions from tensors to tensors or distributions."""

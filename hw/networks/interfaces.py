@@ -42,7 +42,7 @@ class Policy(Network, ABC):
         return distribution.mode if deterministic else distribution.sample()
 
     def log_prob(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """log pi(a | s) for observations (B, *) and their actions: (B,)."""
+        """Log pi(a | s) for observations (B, *) and their actions: (B,)."""
         return self(observations).log_prob(actions)
 
     def reset(self) -> None:  # noqa: B027 - a policy without memory has nothing to do

@@ -1,13 +1,25 @@
-"""What the scripts share: one line for an error that the user can mend, and exit status 2."""
+"""What the scripts share: flags, and one line with exit status 2 for what the user can mend."""
 
+import argparse
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
+from hw.env_configs.loading import parse_override
 from hw.infrastructure.errors import UserError
 
 MISSED = 1
 BAD_INPUT = 2
 INTERRUPTED = 130
+
+# Settings that have a flag of their own beside --set.
+SETTING_FLAGS = (
+    "seed",
+    "eval_interval",
+    "num_eval_trajectories",
+    "num_render_trajectories",
+    "log_interval",
+)
 
 
 def run_main(main: Callable[[Sequence[str]], int]) -> None:
@@ -27,3 +39,23 @@ def run_main(main: Callable[[Sequence[str]], int]) -> None:
         print("interrupted", file=sys.stderr)
         status = INTERRUPTED
     sys.exit(status)
+
+
+def add_device_flags(parser: argparse.ArgumentParser) -> None:
+    """`--no_gpu` and `--which_gpu`."""
+    parser.add_argument("--no_gpu", action="store_true", help="stay on the CPU")
+    parser.add_argument("--which_gpu", type=int, metavar="N", help="number of the GPU to use")
+
+
+def add_setting_flags(parser: argparse.ArgumentParser) -> None:
+    """`--set`, and a flag for each of `SETTING_FLAGS`."""
+    parser.add_argument("--set", nargs="+", default=[], action="extend", metavar="KEY=VALUE")
+    for flag in SETTING_FLAGS:
+        parser.add_argument(f"--{flag}", type=int, metavar="N", help=f"same as --set {flag}=N")
+
+
+def setting_overrides(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings given on the command line, which win over the file's."""
+    given = dict(parse_override(text) for text in args.set)
+    flags = {name: getattr(args, name) for name in SETTING_FLAGS}
+    return given | {name: value for name, value in flags.items() if value is not None}

@@ -1,0 +1,1 @@
+"""Pure maths of the algorithms, which touches no module."""

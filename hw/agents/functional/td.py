@@ -11,6 +11,7 @@ def td_targets(rewards: Tensor, dones: Tensor, next_values: Tensor, discount: fl
         rewards, dones: (B,). `dones` marks termination alone, as booleans or as 0 and 1: a step
             that a time limit cut off still bootstraps.
         next_values: (B,) or (K, B).
+
     Returns:
         targets of the shape of `next_values`; gradient flows wherever the arguments carry it.
     Source: Sutton & Barto 2018, eq. 6.2.
