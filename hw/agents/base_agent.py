@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from hw.infrastructure.checkpoint import load_state, save_state
+from hw.infrastructure.compilation import Compiler
 from hw.infrastructure.optimization import Metrics
 
 
@@ -18,10 +19,15 @@ class BaseAgent(nn.Module, ABC):
     """Acts, and learns from what the trainer hands it.
 
     An algorithm declares in `collects` what it wants to be handed. Its parameters, those of its
-    target networks and its optimizers all belong to `state_dict()`.
+    target networks and its optimizers all belong to `state_dict()`. What is worth compiling runs
+    through its `compiler`, which is off unless it is enabled.
     """
 
     collects: Literal["transitions"] = "transitions"
+
+    def __init__(self):
+        super().__init__()
+        self.compiler = Compiler()
 
     @abstractmethod
     def get_action(

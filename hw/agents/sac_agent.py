@@ -105,14 +105,15 @@ class SoftActorCritic(BaseAgent):
         self.actor = make_actor(observation_shape, action_dim)
         self.critics = make_critic(observation_shape, action_dim, num_critic_networks)
         self.target_critics = freeze(copy.deepcopy(self.critics))
-        self.log_temperature = nn.Parameter(ptu.from_numpy(np.log(np.float32(temperature))))
+        self.log_temperature = nn.Parameter(ptu.from_numpy(np.float32(temperature)).log())
 
         self.actor_parameters = list(self.actor.parameters())
         self.critic_parameters = list(self.critics.parameters())
         self.target_critic_parameters = list(self.target_critics.parameters())
         self.actor_optimizer = make_actor_optimizer(self.actor_parameters)
         self.critic_optimizer = make_critic_optimizer(self.critic_parameters)
-        self.temperature_optimizer = make_temperature_optimizer([self.log_temperature])
+        self.temperature_parameters = [self.log_temperature]
+        self.temperature_optimizer = make_temperature_optimizer(self.temperature_parameters)
         self.learning_rate_schedule = learning_rate_schedule
 
         self.discount = discount
@@ -190,9 +191,15 @@ class SoftActorCritic(BaseAgent):
         weights: Tensor | None = None,
     ) -> Metrics:
         """One gradient step of all critics towards the Bellman targets."""
-        targets = self.bellman_targets(rewards, next_observations, dones)
+        targets = self.compiler.run(
+            "bellman_targets", self.bellman_targets, rewards, next_observations, dones
+        )
         step = GradientStep(
-            self.critic_loss, self.critic_parameters, self.critic_optimizer, self.clip_grad_norm
+            self.critic_loss,
+            self.critic_parameters,
+            self.critic_optimizer,
+            self.compiler,
+            self.clip_grad_norm,
         )
         return step(observations, actions, targets, weights)
 
@@ -269,7 +276,11 @@ class SoftActorCritic(BaseAgent):
     def update_actor(self, observations: Tensor) -> Metrics:
         """One gradient step of the actor; the critics stay as they are."""
         step = GradientStep(
-            self.actor_loss, self.actor_parameters, self.actor_optimizer, self.clip_grad_norm
+            self.actor_loss,
+            self.actor_parameters,
+            self.actor_optimizer,
+            self.compiler,
+            self.clip_grad_norm,
         )
         return step(observations)
 
@@ -356,7 +367,10 @@ class SoftActorCritic(BaseAgent):
     def update_temperature(self, entropy: Tensor) -> Metrics:
         """One gradient step of log alpha."""
         step = GradientStep(
-            self.temperature_loss, [self.log_temperature], self.temperature_optimizer
+            self.temperature_loss,
+            self.temperature_parameters,
+            self.temperature_optimizer,
+            self.compiler,
         )
         return step(entropy)
 

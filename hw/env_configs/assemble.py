@@ -4,6 +4,7 @@ from pathlib import Path
 
 import hw.infrastructure.pytorch_util as ptu
 from hw.env_configs.loading import RunConfig
+from hw.env_configs.run_settings import UPDATES_WORTH_COMPILING
 from hw.infrastructure.checkpoint import CheckpointDirectory, latest_state, load_state
 from hw.infrastructure.evaluation import Evaluator
 from hw.infrastructure.logger import Logger
@@ -22,8 +23,10 @@ def make_trainer(config: RunConfig, run_dir: Path, show_progress: bool = True) -
     seeds = ptu.split_seed(settings.seed)
     ptu.seed_torch(seeds.torch)
     envs = recipe.make_envs(recipe.num_envs, None)
+    agent = recipe.make_agent(envs)
+    agent.compiler.is_enabled = is_worth_compiling(config)
     return Trainer(
-        agent=recipe.make_agent(envs),
+        agent=agent,
         envs=envs,
         replay_buffer=recipe.make_replay_buffer(seeds.buffer),
         evaluator=Evaluator(
@@ -51,6 +54,15 @@ def make_trainer(config: RunConfig, run_dir: Path, show_progress: bool = True) -
         seeds=seeds,
         show_progress=show_progress,
     )
+
+
+def is_worth_compiling(config: RunConfig) -> bool:
+    """What `compile` says, or whether the run is long enough for it."""
+    recipe, choice = config.recipe, config.settings.compile
+    if choice != "auto":
+        return choice
+    num_training_steps = (recipe.total_steps or 0) - recipe.training_starts
+    return num_training_steps * recipe.updates_per_step >= UPDATES_WORTH_COMPILING
 
 
 def resume(trainer: Trainer, run_dir: Path) -> None:

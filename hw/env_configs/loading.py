@@ -53,6 +53,7 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> RunConfi
         config = bind(given, str(path))
         envs = config.recipe.make_envs(1, None)
         config.recipe.make_agent(envs)
+        config.values.update(config.recipe.resolve(envs))
         envs.close()
         return config
     except ConfigError as error:

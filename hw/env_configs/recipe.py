@@ -22,6 +22,7 @@ class Recipe:
         total_steps, total_episodes, random_steps, training_starts, updates_per_step, batch_size:
             see `TrainerSettings`.
         resolved: settings whose default depends on others, with the value they came to.
+        resolve: environments -> settings whose default depends on the environment, likewise.
     """
 
     make_envs: Callable[[int, str | None], VectorEnv]
@@ -35,3 +36,4 @@ class Recipe:
     updates_per_step: float
     batch_size: int
     resolved: dict[str, Any]
+    resolve: Callable[[VectorEnv], dict[str, Any]]

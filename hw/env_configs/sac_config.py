@@ -157,6 +157,11 @@ def sac_config(
             num_critics, observation_shape[0], action_dim, num_layers, hidden_size, activation
         )
 
+    def resolve(envs: VectorEnv) -> dict[str, float]:
+        _, action_dim = _sizes(envs, env_name)
+        default = -float(action_dim)
+        return {"target_entropy": default if target_entropy is None else target_entropy}
+
     def make_agent(envs: VectorEnv) -> SoftActorCritic:
         observation_shape, action_dim = _sizes(envs, env_name)
         return SoftActorCritic(
@@ -185,8 +190,8 @@ def sac_config(
             backup_entropy=backup_entropy,
             temperature=temperature,
             learn_temperature=learn_temperature,
-            target_entropy=-float(action_dim) if target_entropy is None else target_entropy,
             clip_grad_norm=clip_grad_norm,
+            **resolve(envs),
         )
 
     return Recipe(
@@ -205,6 +210,7 @@ def sac_config(
             "target_update_period": target_update_period,
             "soft_target_update_rate": soft_target_update_rate,
         },
+        resolve=resolve,
     )
 
 

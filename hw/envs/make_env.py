@@ -38,8 +38,8 @@ def make_env(
         env = gym.make(
             env_name,
             max_episode_steps=max_episode_steps,
-            render_mode=render_mode,
             disable_env_checker=True,
+            **({} if render_mode is None else {"render_mode": render_mode}),
         )
     except (gym.error.Error, ImportError, AttributeError, ValueError) as error:
         raise ConfigError(_explain(env_name, error), key="env_name") from error

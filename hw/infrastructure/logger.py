@@ -89,7 +89,7 @@ class Logger:
             {"train/return": episode_return, "train/episode_length": episode_length}, step
         )
 
-    def log_step(self, step: int, **quantities: Any) -> None:
+    def log_step(self, quantities: dict[str, Any], step: int) -> None:
         """Write one environment step (actions, rewards, ...) to steps.jsonl, if asked."""
         if self.steps_file is not None:
             row = {name: np.asarray(value).tolist() for name, value in quantities.items()}
@@ -169,7 +169,7 @@ def write_video(frames: np.ndarray, path: Path, fps: float) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Players want even sides.
     height, width = (side - side % 2 for side in frames.shape[1:3])
-    # moviepy rounds duration * fps down to a number of frames: half a frame more keeps the last one.
+    # moviepy rounds duration * fps down to a number of frames: half a frame more keeps the last.
     duration = (len(frames) + 0.5) / fps
     clip = VideoClip(lambda t: frames[round(t * fps), :height, :width], duration=duration)
     clip.write_videofile(str(path), fps=fps, audio=False, logger=None)

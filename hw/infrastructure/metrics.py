@@ -32,16 +32,14 @@ class MetricsTracker:
         self.last_update = metrics
 
     def episode_metrics(self) -> dict[str, float]:
-        """The last episode, and means over the last 10 and 100; empty before the first one ends."""
+        """Means over the last 10 and 100 episodes; empty before the first one ends."""
         if not self.returns:
             return {}
-        metrics = {
-            "train/return": self.returns[-1],
-            "train/episode_length": self.lengths[-1],
-            "train/num_episodes": self.num_episodes,
-        }
+        metrics: dict[str, float] = {"train/num_episodes": self.num_episodes}
         for window in WINDOWS:
             metrics[f"train/return_mean_{window}"] = self.mean_return(window)
+            lengths = list(self.lengths)[-window:]
+            metrics[f"train/episode_length_mean_{window}"] = float(np.mean(lengths))
         return metrics
 
     def training_metrics(self) -> dict[str, Any]:

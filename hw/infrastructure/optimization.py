@@ -6,7 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from hw.infrastructure.compilation import Compiler
+
 Metrics = dict[str, Tensor]
+EAGER = Compiler()
 
 
 @dataclass(frozen=True)
@@ -22,24 +25,32 @@ class GradientStep:
         loss: maps inputs to a scalar loss and a dict of metrics.
         parameters: what the loss is differentiated by.
         optimizer: the one that owns them.
+        compiler: runs the loss and its gradient, compiled or as they are.
         max_norm: the gradient is scaled down to this global 2-norm; None leaves it.
     """
 
     loss: Callable[..., tuple[Tensor, Metrics]]
     parameters: Sequence[nn.Parameter]
     optimizer: torch.optim.Optimizer
+    compiler: Compiler = EAGER
     max_norm: float | None = None
 
     def __call__(self, *inputs: Tensor | None) -> Metrics:
         """Take the step on these inputs and return the loss's metrics, detached."""
+        key = (self.loss, id(self.parameters), self.max_norm)
+        gradients, metrics = self.compiler.run(key, self.gradients, *inputs)
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
+        self.optimizer.step()
+        return metrics
+
+    def gradients(self, *inputs: Tensor | None) -> tuple[Sequence[Tensor], Metrics]:
+        """d loss / d parameters at these inputs, clipped, and the loss's metrics, detached."""
         loss, metrics = self.loss(*inputs)
         gradients = torch.autograd.grad(loss, self.parameters)
         if self.max_norm is not None:
             gradients = clip_gradients(gradients, self.max_norm)
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = gradient
-        self.optimizer.step()
-        return {name: value.detach() for name, value in metrics.items()}
+        return gradients, {name: value.detach() for name, value in metrics.items()}
 
 
 def gradient_norm(gradients: Iterable[Tensor]) -> Tensor:

@@ -71,19 +71,21 @@ def seed_torch(seed: int) -> None:
     torch.manual_seed(seed % 2**63)
 
 
-def torch_random_state() -> dict[str, Any]:
-    """State of torch's global generators."""
+def torch_state() -> dict[str, Any]:
+    """What torch keeps globally: its generators, and the kernel that multiplies matrices."""
     return {
         "cpu": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cpu_matmul_precision": torch.backends.mkldnn.matmul.fp32_precision,
     }
 
 
-def load_torch_random_state(state: dict[str, Any]) -> None:
-    """Restore `torch_random_state()`; GPUs that are not there are passed over."""
+def load_torch_state(state: dict[str, Any]) -> None:
+    """Restore `torch_state()`; GPUs that are not there are passed over."""
     torch.set_rng_state(state["cpu"])
     if torch.cuda.is_available() and state["cuda"]:
         torch.cuda.set_rng_state_all(state["cuda"])
+    torch.backends.mkldnn.matmul.fp32_precision = state["cpu_matmul_precision"]
 
 
 def enable_fast_matmul(
@@ -91,7 +93,7 @@ def enable_fast_matmul(
 ) -> bool:
     """Let fp32 products on the CPU take another kernel, where that is faster and as accurate.
 
-    PyTorch's "medium" precision permits bf16 products. On some CPUs it merely moves fp32 products
+    PyTorch's "bf16" precision permits bf16 products. On some CPUs it merely moves fp32 products
     to a faster kernel, on others it rounds them, on others again it gains nothing. So it is tried
     on a product of two standard normal (size, size) matrices, and kept if the largest error
     against float64 is below the tolerance and the best of several timings is shorter by a margin
@@ -103,18 +105,16 @@ def enable_fast_matmul(
     generator = torch.Generator().manual_seed(0)
     exact_a, exact_b = torch.randn(2, size, size, generator=generator, dtype=torch.float64)
     a, b = exact_a.float(), exact_b.float()
-    seconds = {"highest": math.inf, "medium": math.inf}
+    seconds = {"ieee": math.inf, "bf16": math.inf}
     for _ in range(num_trials):
         for precision in seconds:
-            torch.set_float32_matmul_precision(precision)
-            torch.backends.cuda.matmul.allow_tf32 = False
+            torch.backends.mkldnn.matmul.fp32_precision = precision
             started_at = time.perf_counter()
             product = a @ b
             seconds[precision] = min(seconds[precision], time.perf_counter() - started_at)
     error = (product.double() - exact_a @ exact_b).abs().max().item()
-    is_kept = error < tolerance and seconds["highest"] > least_speedup * seconds["medium"]
-    torch.set_float32_matmul_precision("medium" if is_kept else "highest")
-    torch.backends.cuda.matmul.allow_tf32 = False
+    is_kept = error < tolerance and seconds["ieee"] > least_speedup * seconds["bf16"]
+    torch.backends.mkldnn.matmul.fp32_precision = "bf16" if is_kept else "ieee"
     return is_kept
 
 

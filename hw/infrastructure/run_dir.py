@@ -45,10 +45,14 @@ def config_path(run_dir: Path) -> Path:
 
 
 def write_config(run_dir: Path, config: dict[str, Any]) -> None:
-    """Write config.yaml: the run's settings, then `provenance`."""
-    content = {**config, "provenance": provenance()}
+    """Write config.yaml: the run's settings, then `provenance`, an entry for each session of it."""
+    path = config_path(run_dir)
+    sessions = []
+    if path.exists():
+        sessions = yaml.safe_load(path.read_text(encoding="utf-8")).get("provenance", [])
+    content = {**config, "provenance": [*sessions, provenance()]}
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-    config_path(run_dir).write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
 
 
 def provenance() -> dict[str, Any]:
@@ -60,7 +64,7 @@ def provenance() -> dict[str, Any]:
         "packages": {name: _version(name) for name in PACKAGES},
         "machine": f"{platform.system()} {platform.machine()}",
         "num_threads": torch.get_num_threads(),
-        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        "cpu_matmul_precision": torch.backends.mkldnn.matmul.fp32_precision,
         "git_commit": commit,
         "git_clean": None if commit is None else not _git("status", "--porcelain"),
     }

@@ -110,6 +110,7 @@ class Trainer:
             TrainingError: a loss is not finite. No checkpoint is written then: the last good one
                 stays.
         """
+        self.stop_requested = False
         if self.runner.observations is None:
             self.runner.reset()
         self.clock.start(self.step)
@@ -155,7 +156,7 @@ class Trainer:
             transitions.truncateds,
         )
         if self.settings.log_every_step:
-            self.logger.log_step(self.step, **vars(transitions))
+            self.logger.log_step(vars(transitions), self.step)
 
     def learn(self) -> None:
         """Make the updates that are due."""
@@ -238,7 +239,7 @@ class Trainer:
             "step": self.step,
             "last_evaluation": self.last_evaluation,
             "action_space": self.action_space.np_random.bit_generator.state,
-            "torch": ptu.torch_random_state(),
+            "torch": ptu.torch_state(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -248,7 +249,7 @@ class Trainer:
             part.load_state_dict(state[name])
         self.last_evaluation = state["last_evaluation"]
         self.action_space.np_random.bit_generator.state = state["action_space"]
-        ptu.load_torch_random_state(state["torch"])
+        ptu.load_torch_state(state["torch"])
 
     def __enter__(self) -> "Trainer":
         return self

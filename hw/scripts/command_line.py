@@ -52,10 +52,13 @@ def add_setting_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", nargs="+", default=[], action="extend", metavar="KEY=VALUE")
     for flag in SETTING_FLAGS:
         parser.add_argument(f"--{flag}", type=int, metavar="N", help=f"same as --set {flag}=N")
+    parser.add_argument(
+        "--compile", action=argparse.BooleanOptionalAction, help="same as --set compile=true"
+    )
 
 
 def setting_overrides(args: argparse.Namespace) -> dict[str, Any]:
     """The settings given on the command line, which win over the file's."""
     given = dict(parse_override(text) for text in args.set)
-    flags = {name: getattr(args, name) for name in SETTING_FLAGS}
+    flags = {name: getattr(args, name) for name in (*SETTING_FLAGS, "compile")}
     return given | {name: value for name, value in flags.items() if value is not None}

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import hw.infrastructure.pytorch_util as ptu
@@ -50,8 +51,10 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
-    parser.add_argument("--episodes", type=positive, default=10)
-    parser.add_argument("--seed", type=int, default=10_000, help="reset seed of the first episode")
+    parser.add_argument("--episodes", type=partial(at_least, 1), default=10)
+    parser.add_argument(
+        "--seed", type=partial(at_least, 0), default=10_000, help="reset seed of the first episode"
+    )
     parser.add_argument("--sample", action="store_true", help="sample actions, not the mode")
     parser.add_argument("--snapshot", type=Path, help="weights to load; default: the newest")
     add_device_flags(parser)
@@ -62,10 +65,10 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def positive(text: str) -> int:
-    """An integer of at least 1."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {text!r}")
+def at_least(smallest: int, text: str) -> int:
+    """An integer from `smallest` on."""
+    if not text.isdigit() or int(text) < smallest:
+        raise argparse.ArgumentTypeError(f"must be at least {smallest}, got {text!r}")
     return int(text)
 
 

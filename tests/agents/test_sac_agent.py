@@ -375,7 +375,12 @@ def test_swapped_optimizers_would_be_seen(batch):
 def test_an_update_moves_everything_that_learns_in_its_order(batch):
     agent = make_agent(learn_temperature=True, num_critic_updates=3)
     calls = []
-    for name in ("update_critic", "update_actor", "update_temperature", "soft_update_target_critic"):
+    for name in (
+        "update_critic",
+        "update_actor",
+        "update_temperature",
+        "soft_update_target_critic",
+    ):
         original = getattr(agent, name)
 
         def record(*args, name=name, original=original):

@@ -57,7 +57,8 @@ def test_the_factory_has_the_documented_defaults():
 
 def test_the_command_line_wins_over_the_file_and_the_file_over_the_factory(tmp_path):
     path = write(
-        tmp_path / "a.yaml", "base_config: sac\nenv_name: Pendulum-v1\nbatch_size: 32\ndiscount: 0.9"
+        tmp_path / "a.yaml",
+        "base_config: sac\nenv_name: Pendulum-v1\nbatch_size: 32\ndiscount: 0.9",
     )
     values = load_config(path, dict([parse_override("discount=0.5")])).values
     assert (values["hidden_size"], values["batch_size"], values["discount"]) == (128, 32, 0.5)
@@ -69,7 +70,9 @@ def test_resolved_values_load_again_to_the_same(tmp_path):
         MINIMAL | {"use_soft_target_update": True},
         MINIMAL | {"total_episodes": 3},
     ):
-        values = bind(given).values
+        given_path = write(tmp_path / "given.yaml", yaml.safe_dump(given))
+        values = load_config(given_path).values
+        assert values["target_entropy"] == -1.0
         path = write(tmp_path / "config.yaml", yaml.safe_dump(values))
         assert load_config(path).values == values
 

@@ -44,7 +44,9 @@ def test_log_prob_of_a_stored_action_agrees_with_that_of_the_sample():
     assert action.shape == (5, 100, 3)
     assert log_prob.shape == (5, 100)
     inside = (action.abs() < 0.999).all(dim=-1)
-    torch.testing.assert_close(distribution.log_prob(action)[inside], log_prob[inside], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(
+        distribution.log_prob(action)[inside], log_prob[inside], rtol=1e-3, atol=1e-3
+    )
 
 
 def test_the_density_integrates_to_one():
@@ -55,7 +57,10 @@ def test_the_density_integrates_to_one():
 
 
 def test_the_density_agrees_with_torch_transformed_distribution():
-    mean, std = torch.randn(50, 2, dtype=torch.float64), torch.rand(50, 2, dtype=torch.float64) + 0.2
+    mean, std = (
+        torch.randn(50, 2, dtype=torch.float64),
+        torch.rand(50, 2, dtype=torch.float64) + 0.2,
+    )
     base = torch.distributions.Independent(torch.distributions.Normal(mean, std), 1)
     transform = torch.distributions.TanhTransform(cache_size=1)
     reference = torch.distributions.TransformedDistribution(base, [transform])

@@ -95,8 +95,8 @@ def test_a_run_writes_its_directory_as_documented(tmp_path, experiment, capsys):
     config = yaml.safe_load((run_dir / "config.yaml").read_text())
     assert config["seed"] == 3
     assert config["target_update_period"] == 1000
-    assert config["provenance"]["packages"]["torch"] == torch.__version__
-    assert set(config["provenance"]) >= {"git_commit", "git_clean", "command", "num_threads"}
+    assert config["provenance"][0]["packages"]["torch"] == torch.__version__
+    assert set(config["provenance"][0]) >= {"git_commit", "git_clean", "command", "num_threads"}
     assert [path.name for path in list_states(run_dir / "checkpoints")] == [
         "step_000000000300.npz",
         "step_000000000600.npz",
@@ -118,8 +118,8 @@ def test_a_run_writes_its_directory_as_documented(tmp_path, experiment, capsys):
         "actor/std",
         "temperature/value",
         "temperature/loss",
-        "train/return",
-        "train/episode_length",
+        "train/num_episodes",
+        "train/episode_length_mean_10",
         "train/return_mean_10",
         "train/return_mean_100",
         "time/steps_per_second",
@@ -129,6 +129,7 @@ def test_a_run_writes_its_directory_as_documented(tmp_path, experiment, capsys):
         "eval/return_max",
     ):
         assert isinstance(last[key], float | int), key
+    assert sum("train/return" in row for row in metrics) == 3  # once an episode
     assert str(run_dir) in capsys.readouterr().out.splitlines()[-1]
 
 
@@ -164,7 +165,7 @@ def test_several_environments_and_a_budget_of_episodes(tmp_path, experiment):
     assert last["train/num_episodes"] == 6
     assert last["step"] == 300
     assert last["train/num_updates"] == 50
-    assert last["train/episode_length"] == 50
+    assert last["train/episode_length"] == last["train/episode_length_mean_100"] == 50
 
 
 @pytest.mark.parametrize(
