@@ -111,13 +111,10 @@ class Trainer:
                 stays.
         """
         self.stop_requested = False
-        if self.runner.observations is None:
-            self.runner.reset()
         self.clock.start(self.step)
         with self._stop_on_signal(), self._progress_bar() as bar:
             while not (self.is_finished() or self.stop_requested):
-                self.collect()
-                self.learn()
+                self.run_step()
                 self.report(bar)
             if self.is_finished():
                 self.evaluate()
@@ -130,8 +127,15 @@ class Trainer:
         """Whether the budget is spent."""
         return self._progress() >= self._budget()
 
+    def run_step(self) -> None:
+        """Act once in every environment, and make the updates that this calls for."""
+        self.collect()
+        self.learn()
+
     def collect(self) -> None:
         """Act once in every environment and store what happened."""
+        if self.runner.observations is None:
+            self.runner.reset()
         transitions, episodes = self.runner.step(self.choose_actions())
         self.step += self.runner.num_envs
         self.store(transitions)

@@ -242,3 +242,15 @@ def test_rendering_gives_frames():
     assert frame.dtype == np.uint8
     assert frame.ndim == 3
     assert frame.min() < frame.max()
+
+
+def test_an_environment_that_knows_no_rendering_can_be_made():
+    class BlindEnv(ProbeEnv):
+        def __init__(self):
+            super().__init__(Discrete(2))
+
+    gym.register("HwTestsBlind-v0", BlindEnv)
+    try:
+        assert make_env("HwTestsBlind-v0").action_space == Discrete(2)
+    finally:
+        gym.registry.pop("HwTestsBlind-v0")

@@ -149,10 +149,12 @@ def test_sampled_actions_come_from_the_first_seed():
     assert not np.array_equal(returns[0], returns[2])
 
 
-def test_the_first_episodes_are_recorded_frame_by_frame():
+@pytest.mark.parametrize("num_envs", [1, 2, 7])
+@pytest.mark.parametrize("num_videos", [3, 5])
+def test_the_first_episodes_are_recorded_frame_by_frame(num_envs, num_videos):
     seeds = [9, 0, 30, 4, 2]
-    evaluation = evaluate(Agent(), make_envs(2, "rgb_array"), seeds, num_videos=3)
-    assert len(evaluation.videos) == 3
+    evaluation = evaluate(Agent(), make_envs(num_envs, "rgb_array"), seeds, num_videos=num_videos)
+    assert len(evaluation.videos) == num_videos
     for seed, frames in zip(seeds, evaluation.videos, strict=False):
         assert frames.dtype == np.uint8
         assert frames.shape == (episode_length(seed), 2, 2, 3)

@@ -227,7 +227,8 @@ def image_streams(draw):
     """Steps of several lanes, as arguments of `insert`, and the buffer to insert them into.
 
     Frames take few values, so that different ones are often equal; a reset either repeats its first
-    frame, as frame stacking does, or gives frames that differ. Lanes may drop out for a while.
+    frame, as frame stacking does, or gives frames that differ. Now and then a stack has nothing to
+    do with the one before. Lanes may drop out for a while.
     """
     num_stacked_frames = draw(st.integers(1, 3))
     num_lanes = draw(st.integers(1, 3))
@@ -251,6 +252,8 @@ def image_streams(draw):
         active = random.integers(1, num_lanes + 1) if lanes_may_drop_out else num_lanes
         for lane in range(active):
             next_stack = np.concatenate([stacks[lane][1:], frames(1)])
+            if random.random() < 0.05:
+                next_stack = frames(num_stacked_frames)
             done, truncated = random.random(2) < 0.12
             single = num_stacked_frames == 1
             transitions.append(
