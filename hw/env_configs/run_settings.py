@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from hw.env_configs.setting_types import Count, Name, Natural, Number, PositiveFloat
 
-UPDATES_WORTH_COMPILING = 50_000
+UPDATES_WORTH_COMPILING = 30_000
 
 
 @with_config(ConfigDict(extra="forbid"))
