@@ -67,7 +67,7 @@ class BaseAgent(nn.Module, ABC):
             metrics by name: detached 0-d tensors, or vectors where a histogram is meant.
         """
 
-    def reset(self) -> None:  # noqa: B027 - an agent without memory has nothing to do
+    def reset(self) -> None:
         """Forget what an episode left behind; called at an episode's start."""
 
     def optimizers(self) -> dict[str, Any]:

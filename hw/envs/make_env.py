@@ -8,7 +8,7 @@ from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.wrappers import RescaleAction, TransformAction
 
-import hw.envs.mujoco_setup  # noqa: F401 - must come before an environment is made
+from hw.envs.mujoco_setup import prepare_mujoco
 from hw.infrastructure.errors import ConfigError
 
 
@@ -34,6 +34,7 @@ def make_env(
     Raises:
         ConfigError: there is no such environment, or a package it needs is missing.
     """
+    prepare_mujoco()
     try:
         env = gym.make(
             env_name,

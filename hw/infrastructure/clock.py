@@ -15,8 +15,9 @@ class Clock:
 
     def start(self, step: int) -> None:
         """Begin a session."""
+        self.seconds_before = self.seconds()
         self.started_at = time.perf_counter()
-        self.lap_seconds, self.lap_step = self.seconds(), step
+        self.lap_seconds, self.lap_step = self.seconds_before, step
 
     def seconds(self) -> float:
         """Seconds of training so far."""

@@ -45,7 +45,7 @@ class Policy(Network, ABC):
         """Log pi(a | s) for observations (B, *) and their actions: (B,)."""
         return self(observations).log_prob(actions)
 
-    def reset(self) -> None:  # noqa: B027 - a policy without memory has nothing to do
+    def reset(self) -> None:
         """Forget what an episode left behind; called at an episode's start."""
 
 

@@ -1,4 +1,4 @@
-"""Gaussian and tanh-Gaussian log-probabilities, against float64, scipy-free closed forms, autograd."""
+"""Gaussian and tanh-Gaussian log-probabilities, against float64, closed forms and autograd."""
 
 import math
 
