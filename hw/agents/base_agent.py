@@ -4,18 +4,17 @@ Shapes: N environments, B batch, A action dimension, * one observation.
 """
 
 from abc import ABC, abstractmethod
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
-from hw.infrastructure.checkpoint import load_state, save_state
+from hw.infrastructure.checkpoint import SavedModule
 from hw.infrastructure.compilation import Compiler
 from hw.infrastructure.optimization import Metrics
 
 
-class BaseAgent(nn.Module, ABC):
+class BaseAgent(SavedModule, ABC):
     """Acts, and learns from what the trainer hands it.
 
     An algorithm declares in `collects` what it wants to be handed. Its parameters, those of its
@@ -90,18 +89,6 @@ class BaseAgent(nn.Module, ABC):
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         """Restore `weights()`; optimizers keep their state."""
         self.load_state_dict({**weights, "_extra_state": self.get_extra_state()})
-
-    def save(self, path: Path) -> None:
-        """Write weights and optimizers."""
-        save_state(path, self.state_dict())
-
-    def load(self, path: Path) -> None:
-        """Read what `save` wrote.
-
-        Raises:
-            UserError: the file is missing or damaged.
-        """
-        self.load_state_dict(load_state(path))
 
 
 def _is_weight(name: str) -> bool:

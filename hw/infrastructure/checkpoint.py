@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from hw.infrastructure.errors import UserError
 from hw.infrastructure.interval import Interval
@@ -56,6 +57,22 @@ def load_state(path: Path) -> Any:
         raise UserError(f"{path}: no such checkpoint") from error
     except Exception as error:  # zipfile, zlib and numpy do not list how a damaged file fails
         raise UserError(f"{path}: not a readable checkpoint ({error})") from error
+
+
+class SavedModule(nn.Module):
+    """A module whose `state_dict()` can be written to a file and read back."""
+
+    def save(self, path: Path) -> None:
+        """Write the state."""
+        save_state(path, self.state_dict())
+
+    def load(self, path: Path) -> None:
+        """Read what `save` wrote.
+
+        Raises:
+            UserError: the file is missing or damaged.
+        """
+        self.load_state_dict(load_state(path))
 
 
 class CheckpointDirectory:

@@ -4,32 +4,15 @@ Shapes: B batch, * one observation.
 """
 
 from abc import ABC, abstractmethod
-from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution
 
-from hw.infrastructure.checkpoint import load_state, save_state
+from hw.infrastructure.checkpoint import SavedModule
 
 
-class Network(nn.Module):
-    """A module whose weights can be written to a file and read back."""
-
-    def save(self, path: Path) -> None:
-        """Write the weights."""
-        save_state(path, self.state_dict())
-
-    def load(self, path: Path) -> None:
-        """Read weights that `save` wrote.
-
-        Raises:
-            UserError: the file is missing or damaged.
-        """
-        self.load_state_dict(load_state(path))
-
-
-class Policy(Network, ABC):
+class Policy(SavedModule, ABC):
     """pi(a | s): observations -> a distribution over actions."""
 
     @abstractmethod
@@ -49,7 +32,7 @@ class Policy(Network, ABC):
         """Forget what an episode left behind; called at an episode's start."""
 
 
-class StateValueFunction(Network, ABC):
+class StateValueFunction(SavedModule, ABC):
     """V(s): observations (B, *) -> values (B,)."""
 
     @abstractmethod
@@ -57,7 +40,7 @@ class StateValueFunction(Network, ABC):
         """V(s) for each observation."""
 
 
-class StateActionValueFunction(Network, ABC):
+class StateActionValueFunction(SavedModule, ABC):
     """Q(s, a): observations (B, *) and actions (B, A) -> values (B,), or (K, B) from K of them."""
 
     @abstractmethod
