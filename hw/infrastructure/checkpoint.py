@@ -111,6 +111,11 @@ class CheckpointDirectory:
         save_state(path, weights)
         return path
 
+    def last_good(self) -> str:
+        """What is left of the run if it ends here, in words."""
+        states = list_states(self.checkpoints)
+        return f"the last good checkpoint is {states[-1]}" if states else "without a checkpoint yet"
+
     def state_dict(self) -> dict[str, Any]:
         """Where the intervals stand."""
         return {

@@ -182,8 +182,8 @@ class Trainer:
         for name, value in self.metrics.last_update.items():
             if name.endswith("/loss") and not math.isfinite(value):
                 raise TrainingError(
-                    f"{name} is {float(value)} at step {self.step}, so training has stopped; what "
-                    f"{self.checkpoints.checkpoints} holds is from before"
+                    f"{name} is {float(value)} at step {self.step}; training has stopped, "
+                    f"{self.checkpoints.last_good()}"
                 )
 
     def report(self, bar: tqdm) -> None:
