@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 import hw.infrastructure.pytorch_util as ptu
 from hw.agents.base_agent import BaseAgent
+from hw.agents.functional.score_function import leave_one_out_advantages
 from hw.agents.functional.td import (
     double_q_backup,
     mean_backup,
@@ -287,11 +288,12 @@ class SoftActorCritic(BaseAgent):
     def actor_loss_reinforce(self, observations: Tensor) -> tuple[Tensor, Metrics]:
         """Score-function (REINFORCE) loss over S sampled actions for each state.
 
-            L = - 1/(S B) sum_sb log pi(a_sb | s_b) V_sb,         a_sb ~ pi(. | s_b),
-            V_sb = Q(s_b, a_sb) - alpha log pi(a_sb | s_b),       both held constant
+            L = - 1/(S B) sum_sb log pi(a_sb | s_b) A_sb,         a_sb ~ pi(. | s_b),
+            A_sb = V_sb - mean of the state's other samples,
+            V_sb = Q(s_b, a_sb) - alpha log pi(a_sb | s_b),       all but the first held constant
 
-        The gradient of L is an unbiased estimate of that of -E[Q + alpha H]. Without the entropy
-        bonus the second log-probability is left out.
+        The gradient of L is an unbiased estimate of that of -E[Q + alpha H]. With one sample, A is V
+        (see `leave_one_out_advantages`); without the entropy bonus, V is Q.
 
         Args:
             observations: (B, *).
@@ -299,6 +301,7 @@ class SoftActorCritic(BaseAgent):
         Returns:
             scalar loss; gradient flows through the first log-probability alone. Metrics as for
             `actor_metrics`.
+
         Source: Williams 1992; Sutton & Barto 2018, eq. 13.8.
         """
         distribution = self.actor(observations)
@@ -308,7 +311,8 @@ class SoftActorCritic(BaseAgent):
             values = self.policy_q_values(repeated, actions)  # (S, B)
             if self.use_entropy_bonus:
                 values = self.soft_values(values, log_probs)
-        loss = -(log_probs * values).mean()
+            advantages = leave_one_out_advantages(values)
+        loss = -(log_probs * advantages).mean()
         return loss, self.actor_metrics(loss, distribution, log_probs)
 
     def actor_loss_reparametrize(self, observations: Tensor) -> tuple[Tensor, Metrics]:
