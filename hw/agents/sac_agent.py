@@ -292,7 +292,7 @@ class SoftActorCritic(BaseAgent):
             A_sb = V_sb - mean of the state's other samples,
             V_sb = Q(s_b, a_sb) - alpha log pi(a_sb | s_b),       all but the first held constant
 
-        The gradient of L is an unbiased estimate of that of -E[Q + alpha H]. With one sample, A is V
+        The gradient of L is an unbiased estimate of that of -E[Q + alpha H]. With one sample A is V
         (see `leave_one_out_advantages`); without the entropy bonus, V is Q.
 
         Args:
