@@ -6,6 +6,7 @@ import hw.infrastructure.pytorch_util as ptu
 from hw.env_configs.loading import RunConfig
 from hw.env_configs.run_settings import UPDATES_WORTH_COMPILING
 from hw.infrastructure.checkpoint import CheckpointDirectory, latest_state, load_state
+from hw.infrastructure.errors import UserError
 from hw.infrastructure.evaluation import Evaluator
 from hw.infrastructure.logger import Logger
 from hw.infrastructure.trainer import Trainer, TrainerSettings
@@ -61,7 +62,9 @@ def is_worth_compiling(config: RunConfig) -> bool:
     recipe, choice = config.recipe, config.settings.compile
     if choice != "auto":
         return choice
-    num_training_steps = (recipe.total_steps or 0) - recipe.training_starts
+    if recipe.total_steps is None:
+        return False
+    num_training_steps = recipe.total_steps - recipe.training_starts
     return num_training_steps * recipe.updates_per_step >= UPDATES_WORTH_COMPILING
 
 
@@ -69,6 +72,12 @@ def resume(trainer: Trainer, run_dir: Path) -> None:
     """Put a fresh trainer where the run's newest checkpoint left off.
 
     Raises:
-        UserError: there is no checkpoint, or it cannot be read.
+        UserError: there is no checkpoint, it cannot be read, or it is of another run.
     """
-    trainer.load_state_dict(load_state(latest_state(run_dir / "checkpoints")))
+    path = latest_state(run_dir / "checkpoints")
+    state = load_state(path)
+    try:
+        trainer.load_state_dict(state)
+    except (KeyError, ValueError, TypeError, RuntimeError, AssertionError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path}: does not fit this run's config.yaml ({reason})") from error

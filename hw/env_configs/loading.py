@@ -2,9 +2,11 @@
 
 import difflib
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import re
+import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,6 +19,12 @@ import hw.env_configs
 from hw.env_configs.recipe import Recipe
 from hw.env_configs.run_settings import RunSettings
 from hw.infrastructure.errors import ConfigError
+from hw.infrastructure.run_dir import config_path
+
+CHANGEABLE_IN_A_RUN = {field.name for field in fields(RunSettings)} - {"seed", "exp_name"}
+CHANGEABLE_IN_A_RUN |= {"total_steps", "total_episodes"}
+# Optional packages that settings need, by key: module and extra.
+EXTRAS = {"num_render_trajectories": ("moviepy", "video"), "use_wandb": ("wandb", "wandb")}
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,7 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> RunConfi
     given.pop("provenance", None)
     try:
         config = bind(given, str(path))
+        _check_extras(config.settings)
         envs = config.recipe.make_envs(1, None)
         config.recipe.make_agent(envs)
         config.values.update(config.recipe.resolve(envs))
@@ -59,6 +68,22 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> RunConfi
     except ConfigError as error:
         error.source = "command line" if error.key in overrides else str(path)
         raise
+
+
+def load_run_config(run_dir: Path, overrides: dict[str, Any]) -> RunConfig:
+    """Read the settings of a run that is to go on.
+
+    Raises:
+        ConfigError: as `load_config`, and for a setting that cannot change within a run.
+    """
+    for key in overrides:
+        if key not in CHANGEABLE_IN_A_RUN:
+            raise ConfigError(
+                f"cannot change when resuming; what can: {', '.join(sorted(CHANGEABLE_IN_A_RUN))}",
+                key=key,
+                source="command line",
+            )
+    return load_config(config_path(run_dir), overrides)
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -72,8 +97,8 @@ def parse_override(text: str) -> tuple[str, Any]:
         raise ConfigError(f"expected key=value, got {text!r}", source="--set")
     try:
         return key.strip(), yaml.load(value, _Loader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"cannot read the value of {text!r}", source="--set") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"cannot read the value of {text[:80]!r}", source="--set") from error
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -91,7 +116,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         where = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise ConfigError(f"is not valid YAML: {where}{error.problem}", source=source) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"is not valid YAML: {reason}", source=source) from error
     if content is None:
@@ -142,6 +167,13 @@ def bind(given: dict[str, Any], source: str = "config") -> RunConfig:
     return RunConfig(algorithm, resolved, recipe, settings, source)
 
 
+def _check_extras(settings: RunSettings) -> None:
+    """Miss an optional package now, not at the first evaluation."""
+    for key, (module, extra) in EXTRAS.items():
+        if getattr(settings, key) and importlib.util.find_spec(module) is None:
+            raise ConfigError(f"needs a package: pip install -e '.[{extra}]'", key=key)
+
+
 def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     return dict(inspect.signature(function).parameters)
 
@@ -171,7 +203,7 @@ def _validate(schema: dict[str, inspect.Parameter], given: dict[str, Any]) -> di
         where = ".".join(str(part) for part in first["loc"][1:])
         message = first["msg"].removeprefix("Input ")
         raise ConfigError(
-            f"{where + ' ' if where else ''}{message}, got {first['input']!r}", key=key
+            f"{where + ' ' if where else ''}{message}, got {reprlib.repr(first['input'])}", key=key
         ) from error
 
 
@@ -179,7 +211,8 @@ class _Loader(yaml.SafeLoader):
     """Safe YAML in which 3e-4 is a number and a repeated key is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        own_keys = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        keys = [self.construct_object(key, deep=True) for key in own_keys]
         for key in keys:
             if keys.count(key) > 1:
                 raise yaml.constructor.ConstructorError(

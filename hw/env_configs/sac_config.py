@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Space
 from gymnasium.vector import VectorEnv
 from torch import nn
 
@@ -96,6 +96,11 @@ def sac_config(
         raise ConfigError("a run has either total_steps or total_episodes", key="total_episodes")
     if total_steps is None and total_episodes is None:
         total_steps = 300_000
+    if total_steps is not None and training_starts >= total_steps:
+        raise ConfigError(
+            f"is {training_starts}, not below total_steps, {total_steps}: nothing would be learned",
+            key="training_starts",
+        )
     if learning_rate_schedule == "linear" and total_steps is None:
         raise ConfigError("linear needs total_steps", key="learning_rate_schedule")
     if use_soft_target_update and target_update_period is not None:
@@ -222,16 +227,21 @@ def make_adam(parameters: Iterable[nn.Parameter], learning_rate: float) -> torch
 def _sizes(envs: VectorEnv, env_name: str) -> tuple[tuple[int, ...], int]:
     """Observation shape and action dimension, checked to be what this algorithm can use."""
     observations, actions = envs.single_observation_space, envs.single_action_space
-    if not isinstance(actions, Box):
+    if not _is_float_vector(actions) or not actions.is_bounded():
         raise ConfigError(
-            f"{env_name} has actions {actions}; soft actor-critic needs a continuous Box",
+            f"{env_name} has actions {actions}; soft actor-critic needs a continuous Box, bounded "
+            "and with one axis",
             key="env_name",
         )
-    if not actions.is_bounded():
-        raise ConfigError(f"{env_name} has unbounded actions {actions}", key="env_name")
-    if not isinstance(observations, Box) or len(observations.shape) != 1:
+    if not _is_float_vector(observations):
         raise ConfigError(
-            f"{env_name} has observations {observations}; this configuration needs a vector",
+            f"{env_name} has observations {observations}; this configuration needs a Box of floats "
+            "with one axis",
             key="env_name",
         )
-    return observations.shape, int(np.prod(actions.shape))
+    return observations.shape, actions.shape[0]
+
+
+def _is_float_vector(space: Space) -> bool:
+    is_vector = isinstance(space, Box) and len(space.shape) == 1 and space.shape[0] > 0
+    return is_vector and np.issubdtype(space.dtype, np.floating)

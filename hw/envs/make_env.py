@@ -42,7 +42,7 @@ def make_env(
             disable_env_checker=True,
             **({} if render_mode is None else {"render_mode": render_mode}),
         )
-    except (gym.error.Error, ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # an environment's own code may fail in any way
         raise ConfigError(_explain(env_name, error), key="env_name") from error
     space = env.action_space
     if isinstance(space, Box) and space.is_bounded():
@@ -80,6 +80,7 @@ def _explain(env_name: str, error: Exception) -> str:
     if isinstance(error, ImportError | gym.error.DependencyNotInstalled):
         return f"{env_name!r} needs a package that is not installed: {error}"
     close = difflib.get_close_matches(env_name, gym.registry, n=1)
-    reason = str(error).splitlines()[0].split(" Did you mean")[0]
+    lines = str(error).splitlines() or [type(error).__name__]
+    reason = lines[0].split(" Did you mean")[0]
     suggestion = f" Did you mean {close[0]!r}?" if close else ""
     return f"cannot make {env_name!r}: {reason}{suggestion}"

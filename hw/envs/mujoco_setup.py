@@ -16,7 +16,10 @@ def prepare_mujoco() -> None:
     if sys.platform == "linux" and not os.environ.get("DISPLAY"):
         os.environ.setdefault("MUJOCO_GL", "egl")
 
-    import mujoco
+    try:
+        import mujoco
+    except ImportError:
+        return  # whoever makes a MuJoCo environment is told then
 
     mujoco.set_mju_user_warning(forward_warning)
 

@@ -26,19 +26,22 @@ def save_state(path: Path, state: Any) -> None:
 
     Raises:
         TypeError: something in it is neither a number, a text, an array nor a container of those.
+        UserError: the disk is full, or the directory cannot be written.
     """
     path = Path(path)
     arrays: dict[str, np.ndarray] = {}
     structure = json.dumps(_encode(state, arrays))
     arrays[STRUCTURE] = np.frombuffer(structure.encode(), np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.unfinished")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with unfinished.open("wb") as file:
             np.savez(file, **arrays)
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
     finally:
         unfinished.unlink(missing_ok=True)
 

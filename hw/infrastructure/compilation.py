@@ -20,7 +20,8 @@ class Compiler:
     """Runs functions of tensors, compiled if enabled, and otherwise as they are.
 
     A function must have no side effects and take the same path for all inputs of the same shapes.
-    One that cannot be compiled runs as it is, after a line that says why.
+    Python numbers in it are those of its first call: what changes in training must be a tensor. One
+    that cannot be compiled runs as it is, after a line that says why.
 
     Args:
         is_enabled: whether to compile.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -42,14 +42,14 @@ class Evaluation:
 
 
 class Evaluator:
-    """Evaluates an agent on episodes whose seeds it draws afresh each time.
+    """Evaluates an agent on fresh episodes, whose seeds follow from its own seed and the step.
 
     Args:
         make_envs: (num_envs, render_mode) -> vector environment that does not reset by itself.
         num_episodes: in each evaluation.
         num_videos: how many of them are recorded.
         deterministic: act by the policy's mode instead of a sample.
-        seed: of the generator that draws the episodes' seeds.
+        seed: for the episodes' seeds.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Evaluator:
         self.num_episodes = num_episodes
         self.num_videos = num_videos
         self.deterministic = deterministic
-        self.generator = np.random.default_rng(seed)
+        self.seed = seed
         self.envs: VectorEnv | None = None
 
     def run(self, agent: Actor, step: int) -> Evaluation:
@@ -72,10 +72,11 @@ class Evaluator:
         if self.envs is None:
             num_envs = min(self.num_episodes, MAX_EVAL_ENVS)
             self.envs = self.make_envs(num_envs, "rgb_array" if self.num_videos else None)
+        generator = np.random.default_rng((self.seed, step))
         return evaluate(
             agent,
             self.envs,
-            self.generator.integers(2**31, size=self.num_episodes).tolist(),
+            generator.integers(2**31, size=self.num_episodes).tolist(),
             deterministic=self.deterministic,
             step=step,
             num_videos=self.num_videos,
@@ -90,14 +91,6 @@ class Evaluator:
         """Close the environments."""
         if self.envs is not None:
             self.envs.close()
-
-    def state_dict(self) -> dict[str, Any]:
-        """The generator's state; the environments keep nothing from one evaluation to the next."""
-        return {"generator": self.generator.bit_generator.state}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore `state_dict()`."""
-        self.generator.bit_generator.state = state["generator"]
 
 
 def evaluate(

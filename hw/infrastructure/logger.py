@@ -83,8 +83,8 @@ class Logger:
         if values.size:
             self.writer.add_histogram(name, values, step)
 
-    def log_episode(self, episode_return: float, episode_length: int, step: int) -> None:
-        """Log a finished training episode that ended at this step."""
+    def log_episode(self, episode_return: float, episode_length: float, step: int) -> None:
+        """Log a training episode that ended at this step, or the mean of several."""
         self.log_scalars(
             {"train/return": episode_return, "train/episode_length": episode_length}, step
         )

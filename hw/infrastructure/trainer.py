@@ -3,15 +3,16 @@
 Shapes: N environments.
 """
 
+import contextlib
 import math
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from gymnasium.vector import VectorEnv
 from tqdm import tqdm
 
@@ -79,6 +80,8 @@ class Trainer:
         seeds: ptu.RunSeeds,
         show_progress: bool = True,
     ):
+        if agent.collects != "transitions":
+            raise ValueError(f"the trainer cannot collect {agent.collects!r}")
         self.agent = agent
         self.runner = EnvRunner(envs, seeds.env)
         self.action_space = envs.action_space
@@ -110,17 +113,26 @@ class Trainer:
             TrainingError: a loss is not finite. No checkpoint is written then: the last good one
                 stays.
         """
+        if self.is_finished():
+            return self.last_evaluation
         self.stop_requested = False
         self.clock.start(self.step)
-        with self._stop_on_signal(), self._progress_bar() as bar:
-            while not (self.is_finished() or self.stop_requested):
-                self.run_step()
-                self.report(bar)
-            if self.is_finished():
-                self.evaluate()
-                self.log_progress(bar)
-            self.save_snapshot()
-            self.save_checkpoint()
+        try:
+            with self._stop_on_signal(), self._progress_bar() as bar:
+                while not (self.is_finished() or self.stop_requested):
+                    self.run_step()
+                    self.report(bar)
+                if self.is_finished():
+                    self.evaluate()
+                    self.log_progress(bar)
+        except TrainingError:
+            raise
+        except Exception:
+            with contextlib.suppress(Exception):  # the first error is the one to show
+                self.save_checkpoint()
+            raise
+        self.save_snapshot()
+        self.save_checkpoint()
         return self.last_evaluation
 
     def is_finished(self) -> bool:
@@ -139,9 +151,14 @@ class Trainer:
         transitions, episodes = self.runner.step(self.choose_actions())
         self.step += self.runner.num_envs
         self.store(transitions)
-        for episode in episodes:
-            self.metrics.add_episode(episode)
-            self.logger.log_episode(episode.episode_return, episode.episode_length, self.step)
+        if episodes:
+            for episode in episodes:
+                self.metrics.add_episode(episode)
+            self.logger.log_episode(
+                float(np.mean([episode.episode_return for episode in episodes])),
+                float(np.mean([episode.episode_length for episode in episodes])),
+                self.step,
+            )
 
     def choose_actions(self) -> np.ndarray:
         """Random actions at first, then the agent's, one for each environment."""
@@ -226,14 +243,23 @@ class Trainer:
             status += f", eval {self.last_evaluation['eval/return_mean']:.1f}"
         bar.set_postfix_str(status)
 
+    def check_weights(self) -> None:
+        """Raise a TrainingError if a weight is not finite."""
+        for name, weight in self.agent.weights().items():
+            if not torch.isfinite(weight).all():
+                raise TrainingError(
+                    f"{name} is not finite at step {self.step}; training has stopped, "
+                    f"{self.checkpoints.last_good()}"
+                )
+
     def save_checkpoint(self) -> None:
         """Write everything that `load_state_dict` needs to go on."""
-        self.check_losses()
+        self.check_weights()
         self.checkpoints.save_checkpoint(self.step, self.state_dict())
 
     def save_snapshot(self) -> None:
         """Write the agent's weights."""
-        self.check_losses()
+        self.check_weights()
         self.checkpoints.save_snapshot(self.step, self.agent.weights())
 
     def state_dict(self) -> dict[str, Any]:
@@ -272,7 +298,6 @@ class Trainer:
             "agent": self.agent,
             "runner": self.runner,
             "replay_buffer": self.replay_buffer,
-            "evaluator": self.evaluator,
             "metrics": self.metrics,
             "logger": self.logger,
             "checkpoints": self.checkpoints,
@@ -300,7 +325,7 @@ class Trainer:
             disable=not self.show_progress,
         )
 
-    @contextmanager
+    @contextlib.contextmanager
     def _stop_on_signal(self) -> Iterator[None]:
         """Let the first Ctrl-C or SIGTERM end the loop after its current step."""
 

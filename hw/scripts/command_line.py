@@ -35,6 +35,9 @@ def run_main(main: Callable[[Sequence[str]], int]) -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         status = BAD_INPUT
+    except MemoryError as error:
+        print(f"error: out of memory: {error}", file=sys.stderr)
+        status = BAD_INPUT
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         status = INTERRUPTED

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import hw.infrastructure.pytorch_util as ptu
 from hw.env_configs.assemble import make_trainer, resume
-from hw.env_configs.loading import RunConfig, load_config
+from hw.env_configs.loading import RunConfig, load_config, load_run_config
 from hw.infrastructure.errors import UserError
-from hw.infrastructure.run_dir import config_path, create_run_dir, write_config
+from hw.infrastructure.run_dir import create_run_dir, write_config
 from hw.infrastructure.trainer import Trainer
 from hw.scripts.command_line import (
     INTERRUPTED,
@@ -23,7 +23,8 @@ from hw.scripts.command_line import (
 def main(arguments: Sequence[str]) -> int:
     """Train; returns the exit status."""
     args = parse_arguments(arguments)
-    config = load_config(args.cfg or config_path(args.resume), setting_overrides(args))
+    load, path = (load_run_config, args.resume) if args.resume else (load_config, args.cfg)
+    config = load(path, setting_overrides(args))
     if args.check and not isinstance(config.settings.expect, dict):
         raise UserError(f"{config.source}: --check needs `expect` to name an eval_return")
     ptu.init_gpu(use_gpu=not args.no_gpu, gpu_id=args.which_gpu)
@@ -46,7 +47,7 @@ def summarise(trainer: Trainer, config: RunConfig, run_dir: Path, check: bool) -
     reached = trainer.last_evaluation["eval/return_mean"]
     spread = trainer.last_evaluation["eval/return_std"]
     print(f"eval return {reached:.1f} +- {spread:.1f} at step {trainer.step}: {run_dir}")
-    if check and reached < config.settings.expect["eval_return"]:
+    if check and not reached >= config.settings.expect["eval_return"]:  # nan misses it too
         print(f"expected at least {config.settings.expect['eval_return']:.1f}")
         return MISSED
     return 0

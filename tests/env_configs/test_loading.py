@@ -114,6 +114,9 @@ def test_an_integer_may_be_written_with_an_exponent():
         ("env_name: Pendulum-v1", "base_config: is missing; choose from sac"),
         ("base_config: sacc\nenv_name: A", "base_config: unknown 'sacc'; choose from sac"),
         ("base_config: sac", "env_name: is missing"),
+        ("seed: 2024-13-45", "is not valid YAML: month must be in 1..12"),
+        ("seed: !!int abc", "is not valid YAML"),
+        ("[" * 3000, "is not valid YAML"),
     ],
 )
 def test_a_bad_file_is_named_with_what_is_wrong(tmp_path, text, message):
@@ -184,7 +187,8 @@ def test_a_bad_key_or_value_is_named(key, value, message):
             "target_update_period: belongs to hard updates",
         ),
         ({"soft_target_update_rate": 0.1}, "needs use_soft_target_update: true"),
-        ({"total_steps": 10, "total_episodes": 10}, "either total_steps or total_episodes"),
+        ({"total_steps": 90000, "total_episodes": 10}, "either total_steps or total_episodes"),
+        ({"total_steps": 500}, "training_starts: is 10000, not below total_steps, 500"),
         ({"fixed_std": 0.1}, "fixed_std: needs state_dependent_std: false"),
         (
             {"learn_temperature": True, "use_entropy_bonus": False},
@@ -226,9 +230,20 @@ def test_a_bad_override_is_named_as_such(tmp_path):
     path = write(tmp_path / "a.yaml", "base_config: sac\nenv_name: Pendulum-v1")
     with pytest.raises(ConfigError, match="command line: temprature: unknown key"):
         load_config(path, {"temprature": 1})
-    for text in ("temperature", "=1", "a=[1"):
+    for text in ("temperature", "=1", "a=[1", "seed=2024-13-45"):
         with pytest.raises(ConfigError, match="--set"):
             parse_override(text)
+
+
+def test_an_error_message_stays_short_whatever_the_value():
+    with pytest.raises(ConfigError) as error:
+        bind(MINIMAL | {"env_name": [["x"] * 1000] * 1000})
+    assert len(str(error.value)) < 300
+
+
+def test_merge_keys_work(tmp_path):
+    text = "base_config: sac\nenv_name: Pendulum-v1\nexpect: {<<: {eval_return: 1}}"
+    assert load_config(write(tmp_path / "a.yaml", text)).settings.expect == {"eval_return": 1}
 
 
 def test_algorithms_are_found_by_name_and_no_two_signatures_share_a_key():

@@ -1,5 +1,6 @@
 """State files: what goes in comes out, and a file that is not ours, or damaged, is only data."""
 
+import errno
 import io
 import json
 import os
@@ -181,11 +182,11 @@ def test_an_interrupted_save_leaves_the_old_file(tmp_path, monkeypatch, failing)
     def write_a_little_and_fail(file, *args, **kwargs):
         if hasattr(file, "write"):
             file.write(b"half a fi")
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "disk full")
 
     with monkeypatch.context() as patched:
         patched.setattr(getattr(checkpoint, module), function, write_a_little_and_fail)
-        with pytest.raises(OSError, match="disk full"):
+        with pytest.raises(UserError, match="cannot write .*state.npz: disk full"):
             save_state(path, {"a": np.arange(4)})
     assert list(tmp_path.iterdir()) == [path]
     assert_equal(load_state(path), {"a": np.arange(3)})

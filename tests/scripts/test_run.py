@@ -156,6 +156,17 @@ def test_evaluating_more_often_does_not_change_training(tmp_path, experiment):
     assert often_rows == [row for row in training_part(seldom) if row]
 
 
+def test_episodes_that_end_together_are_logged_as_their_mean(tmp_path, experiment):
+    cfg = experiment(num_envs=4, max_episode_steps=10, total_steps=240, log_every_step=True)
+    _, run_dir = train(tmp_path, cfg)
+    steps = [json.loads(line) for line in (run_dir / "steps.jsonl").open()]
+    expected = sum(np.sum(row["rewards"]) for row in steps[:10]) / 4
+    first = next(row for row in rows(run_dir) if "train/return" in row)
+    assert first["step"] == 40
+    assert first["train/return"] == pytest.approx(expected)
+    assert rows(run_dir)[-1]["train/num_episodes"] == 24
+
+
 def test_several_environments_and_a_budget_of_episodes(tmp_path, experiment):
     cfg = experiment(num_envs=3, max_episode_steps=50, total_steps=None, total_episodes=6)
     status, run_dir = train(tmp_path, cfg, "--set", "updates_per_step=0.5")
@@ -258,6 +269,42 @@ def test_resuming_needs_a_run_and_a_checkpoint(tmp_path, experiment):
         run.main(["--resume", str(run_dir)])
 
 
+@pytest.mark.parametrize("setting", ["hidden_size=16", "actor_learning_rate=0.5", "seed=77"])
+def test_a_resumed_run_keeps_its_settings(tmp_path, experiment, setting):
+    _, run_dir = train(tmp_path, experiment())
+    key = setting.split("=")[0]
+    with pytest.raises(UserError, match=f"command line: {key}: cannot change when resuming"):
+        run.main(["--resume", str(run_dir), "--set", setting])
+
+
+def test_a_checkpoint_of_another_run_is_named(tmp_path, experiment):
+    _, run_dir = train(tmp_path, experiment())
+    config = yaml.safe_load((run_dir / "config.yaml").read_text())
+    (run_dir / "config.yaml").write_text(yaml.safe_dump(config | {"hidden_size": 16}))
+    with pytest.raises(UserError, match="step_000000000600.npz: does not fit this run's config"):
+        run.main(["--resume", str(run_dir), "--set", "total_steps=700"])
+    with pytest.raises(UserError, match="step_000000000600.npz: no snapshot of the run"):
+        evaluate.main([str(run_dir)])
+
+
+def test_a_finished_run_has_nothing_left_to_do(tmp_path, experiment):
+    _, run_dir = train(tmp_path, experiment())
+    before = rows(run_dir)
+    assert run.main(["--resume", str(run_dir)]) == 0
+    assert rows(run_dir) == before
+
+
+def test_an_error_in_mid_run_loses_nothing(tmp_path, experiment, monkeypatch):
+    def fail(self):
+        raise RuntimeError("no evaluation today")
+
+    monkeypatch.setattr("hw.infrastructure.trainer.Trainer.evaluate", fail)
+    with pytest.raises(RuntimeError, match="today"):
+        train(tmp_path, experiment())
+    (run_dir,) = (tmp_path / "data").iterdir()
+    assert load_state(list_states(run_dir / "checkpoints")[-1])["step"] == 200
+
+
 # --- bad input --------------------------------------------------------------------------------
 
 
@@ -280,6 +327,33 @@ def test_a_loss_that_is_not_finite_stops_with_its_name_and_step(tmp_path, experi
     assert checkpoint.name == "step_000000000300.npz"
     weights = load_state(checkpoint)["agent"]
     assert all(torch.isfinite(v).all() for n, v in weights.items() if n != "_extra_state")
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path, experiment, monkeypatch):
+    from hw.agents.sac_agent import SoftActorCritic
+
+    original = SoftActorCritic.update_actor
+
+    def poisoned(self, observations):
+        metrics = original(self, observations)
+        self.actor_parameters[0].data[0] = np.nan
+        return metrics
+
+    monkeypatch.setattr(SoftActorCritic, "update_actor", poisoned)
+    cfg = experiment(total_steps=201)
+    with pytest.raises(TrainingError, match="actor.* is not finite at step 201"):
+        train(tmp_path, cfg)
+    (run_dir,) = (tmp_path / "data").iterdir()
+    assert not list(run_dir.glob("*/step_*"))
+
+
+def test_a_return_that_is_not_a_number_misses_every_expectation(tmp_path, experiment, monkeypatch):
+    monkeypatch.setattr(
+        "hw.infrastructure.evaluation.Evaluation.metrics",
+        lambda self: {"eval/return_mean": np.nan, "eval/return_std": np.nan},
+    )
+    status, _ = train(tmp_path, experiment(), "--check")
+    assert status == 1
 
 
 def test_an_unwritable_data_directory_is_named(tmp_path, experiment):
@@ -392,11 +466,12 @@ def test_evaluating_what_is_not_a_run_is_named(tmp_path, experiment):
 
 def test_a_missing_optional_package_is_named_with_its_extra(tmp_path, experiment, monkeypatch):
     monkeypatch.setitem(sys.modules, "moviepy", None)
-    with pytest.raises(UserError, match=r"pip install -e '.\[video\]'"):
-        train(tmp_path, experiment(max_episode_steps=5), "--num_render_trajectories", "1")
+    with pytest.raises(UserError, match=r"num_render_trajectories: .* -e '.\[video\]'"):
+        train(tmp_path, experiment(), "--num_render_trajectories", "1")
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(UserError, match=r"pip install -e '.\[wandb\]'"):
+    with pytest.raises(UserError, match=r"tiny.yaml: use_wandb: .* -e '.\[wandb\]'"):
         train(tmp_path, experiment(use_wandb=True))
+    assert not list((tmp_path / "data").glob("*"))
 
 
 def test_the_scripts_can_be_started_from_any_folder(tmp_path, experiment):
