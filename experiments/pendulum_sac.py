@@ -20,14 +20,18 @@ from hw.infrastructure.checkpoint import CheckpointDirectory
 from hw.infrastructure.evaluation import Evaluator
 from hw.infrastructure.logger import Logger
 from hw.infrastructure.replay_buffer import ReplayBuffer
+from hw.infrastructure.run_dir import create_run_dir
 from hw.infrastructure.trainer import Trainer, TrainerSettings
 from hw.networks.mlp_policy import MLPPolicy
 from hw.networks.state_action_value_critic import StateActionCriticEnsemble
 
+# What the run's directory is named after.
+NAME = {"base_config": "sac", "exp_name": "in_python", "env_name": "Pendulum-v1", "seed": 1}
+
 
 def make_envs(num_envs, render_mode=None):
     """Environments to train on or to evaluate on."""
-    return make_vector_env("Pendulum-v1", num_envs, render_mode=render_mode)
+    return make_vector_env(NAME["env_name"], num_envs, render_mode=render_mode)
 
 
 def make_actor(observation_shape, action_dim):
@@ -82,20 +86,20 @@ def main():
     """Train, and print what the policy reaches."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--total_steps", type=int, default=20_000)
-    parser.add_argument("--run_dir", type=Path, default=Path("data/pendulum_in_python"))
+    parser.add_argument("--data_dir", type=Path, default=Path("data"))
     args = parser.parse_args()
 
-    seeds = ptu.split_seed(1)
+    seeds = ptu.split_seed(NAME["seed"])
     ptu.seed_torch(seeds.torch)
-    args.run_dir.mkdir(parents=True, exist_ok=True)
+    run_dir = create_run_dir(args.data_dir, NAME)
     envs = make_envs(1)
     with Trainer(
         agent=make_agent(envs),
         envs=envs,
         replay_buffer=ReplayBuffer(100_000, seeds.buffer),
         evaluator=Evaluator(make_envs, 10, 0, True, seeds.evaluation),
-        logger=Logger(args.run_dir),
-        checkpoints=CheckpointDirectory(args.run_dir, None, None),
+        logger=Logger(run_dir),
+        checkpoints=CheckpointDirectory(run_dir, None, None),
         settings=TrainerSettings(
             total_steps=args.total_steps,
             total_episodes=None,

@@ -67,7 +67,7 @@ class BaseAgent(SavedModule, ABC):
         """
 
     def reset(self) -> None:
-        """Forget what an episode left behind; called at an episode's start."""
+        """Forget past observations; an agent without memory has nothing to do."""
 
     def optimizers(self) -> dict[str, Any]:
         """The optimizers by name; their state is saved with the weights."""

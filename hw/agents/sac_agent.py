@@ -166,7 +166,24 @@ class SoftActorCritic(BaseAgent):
         step: int,
         weights: Tensor | None = None,
     ) -> Metrics:
-        """Critics, then actor, then temperature, then target critics, on one batch."""
+        """Critics, then actor, then temperature, then target critics, on one batch.
+
+        First every learning rate is set to its schedule's value at this step. The critics take
+        `num_critic_updates` steps, each towards targets of its own; the temperature, if learned,
+        takes one, on the entropy that the actor's loss has estimated. The target critics follow
+        after each call (soft), or when the step crosses a multiple of the period (hard).
+
+        Args:
+            observations, next_observations: (B, *).
+            actions: (B, A).
+            rewards, dones: (B,).
+            step: environment steps so far.
+            weights: (B,) importance weights, or None.
+
+        Returns:
+            the metrics of the last critic step, of the actor's and of the temperature's, and
+            `temperature/value`.
+        """
         for optimizer in self.optimizers().values():
             set_learning_rate(optimizer, self.learning_rate_schedule(step))
         for _ in range(self.num_critic_updates):
@@ -191,7 +208,11 @@ class SoftActorCritic(BaseAgent):
         dones: Tensor,
         weights: Tensor | None = None,
     ) -> Metrics:
-        """One gradient step of all critics towards the Bellman targets."""
+        """One gradient step of all critics towards the Bellman targets.
+
+        A `GradientStep` of `critic_loss` on the critics' parameters by the critics' optimizer,
+        clipped to `clip_grad_norm`; arguments as for `update`. Returns the loss's metrics.
+        """
         targets = self.compiler.run(
             "bellman_targets", self.bellman_targets, rewards, next_observations, dones
         )
@@ -251,7 +272,7 @@ class SoftActorCritic(BaseAgent):
                 done, and bootstraps.
 
         Returns:
-            targets (K, B), without gradient.
+            targets (K, B), without gradient: under `no_grad`, how the sample was made is all one.
         """
         next_actions, next_log_probs = self.actor(next_observations).rsample_with_log_prob()
         next_values = self.backup(self.target_critics(next_observations, next_actions))
@@ -275,7 +296,11 @@ class SoftActorCritic(BaseAgent):
         return q_values - self.temperature * log_probs
 
     def update_actor(self, observations: Tensor) -> Metrics:
-        """One gradient step of the actor; the critics stay as they are."""
+        """One gradient step of the actor; the critics stay as they are.
+
+        A `GradientStep` of the chosen `actor_loss` on the actor's parameters by the actor's
+        optimizer, clipped to `clip_grad_norm`. Returns the loss's metrics.
+        """
         step = GradientStep(
             self.actor_loss,
             self.actor_parameters,
@@ -291,6 +316,8 @@ class SoftActorCritic(BaseAgent):
             L = - 1/(S B) sum_sb log pi(a_sb | s_b) A_sb,         a_sb ~ pi(. | s_b),
             A_sb = V_sb - mean of the state's other samples,
             V_sb = Q(s_b, a_sb) - alpha log pi(a_sb | s_b),       all but the first held constant
+
+        Q is `policy_q_values`, the smallest or the mean of K.
 
         The gradient of L is an unbiased estimate of that of -E[Q + alpha H]. With one sample A is V
         (see `leave_one_out_advantages`); without the entropy bonus, V is Q.
@@ -321,7 +348,8 @@ class SoftActorCritic(BaseAgent):
             L = - 1/B sum_b [Q(s_b, a_b) - alpha log pi(a_b | s_b)],
             a_b = tanh(mean(s_b) + std(s_b) noise_b)              (2018b, eq. 9)
 
-        Without the entropy bonus the log-probability is left out.
+        Q is `policy_q_values`, the smallest or the mean of K. Without the entropy bonus the
+        log-probability is left out.
 
         Args:
             observations: (B, *).
@@ -361,7 +389,17 @@ class SoftActorCritic(BaseAgent):
     def actor_metrics(
         self, loss: Tensor, distribution: DiagonalNormal, log_probs: Tensor
     ) -> Metrics:
-        """`actor/loss`, `actor/entropy` and `actor/std`, the mean before tanh."""
+        """What an actor loss reports.
+
+        Args:
+            loss: scalar.
+            distribution: the policy's, for a batch of states.
+            log_probs: (..., B), of actions sampled from it.
+
+        Returns:
+            `actor/loss`, `actor/entropy`, and `actor/std`: the Gaussian's standard deviation before
+            tanh, averaged over states and action components.
+        """
         return {
             "actor/loss": loss,
             "actor/entropy": self.entropy(log_probs),
@@ -369,7 +407,7 @@ class SoftActorCritic(BaseAgent):
         }
 
     def update_temperature(self, entropy: Tensor) -> Metrics:
-        """One gradient step of log alpha."""
+        """One gradient step of log alpha, on the scalar entropy; returns the loss's metrics."""
         step = GradientStep(
             self.temperature_loss,
             self.temperature_parameters,

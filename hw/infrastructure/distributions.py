@@ -138,7 +138,8 @@ class TanhNormal(DiagonalNormal):
         """Log-probability of stored actions (..., B, A) -> (..., B).
 
         At and next to +-1 the pre-tanh value is not recoverable from a stored float. The action is
-        then taken to be the nearest one inside the interval: result and gradient stay finite.
+        then taken to be the nearest one in [-1 + eps, 1 - eps], eps being the float type's: result
+        and gradient stay finite, and no gradient reaches an action beyond.
         """
         limit = 1.0 - torch.finfo(value.dtype).eps
         pre_tanh = value.clamp(-limit, limit).atanh()

@@ -29,7 +29,7 @@ class Policy(SavedModule, ABC):
         return self(observations).log_prob(actions)
 
     def reset(self) -> None:
-        """Forget what an episode left behind; called at an episode's start."""
+        """Forget past observations; a policy without memory has nothing to do."""
 
 
 class StateValueFunction(SavedModule, ABC):

@@ -20,7 +20,7 @@ def td_targets(rewards: Tensor, dones: Tensor, next_values: Tensor, discount: fl
 
 
 def mean_backup(q_values: Tensor) -> Tensor:
-    """Every critic is trained on the mean of all: (K, B) -> (K, B)."""
+    """Every critic is trained on the mean of all: (K, B) -> (K, B). With one critic, on itself."""
     return q_values.mean(dim=0, keepdim=True).expand_as(q_values)
 
 
@@ -36,7 +36,8 @@ def min_backup(q_values: Tensor) -> Tensor:
 def double_q_backup(q_values: Tensor) -> Tensor:
     """Double-Q: critic k is trained on critic k + 1, the last one on the first: (K, B) -> (K, B).
 
-    With two critics each is trained on the other. Source: van Hasselt 2010, "Double Q-learning".
+    With two critics each is trained on the other; with one, on itself.
+    Source: van Hasselt 2010, "Double Q-learning".
     """
     return q_values.roll(-1, dims=0)
 
@@ -45,7 +46,7 @@ def random_subset_min_backup(q_values: Tensor, subset_size: int) -> Tensor:
     """REDQ: every critic is trained on the smallest of a random subset: (K, B) -> (K, B).
 
     Args:
-        subset_size: M critics, drawn without replacement, the same for the whole batch.
+        subset_size: M of the K critics, drawn without replacement, the same for the whole batch.
     Source: Chen et al. 2021, "Randomized Ensembled Double Q-Learning", algorithm 1.
     """
     subset = torch.randperm(len(q_values), device=q_values.device)[:subset_size]
