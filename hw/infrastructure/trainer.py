@@ -5,9 +5,7 @@ Shapes: N environments.
 
 import contextlib
 import math
-import signal
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +20,7 @@ from hw.infrastructure.clock import Clock
 from hw.infrastructure.env_runner import EnvRunner, Transitions
 from hw.infrastructure.errors import TrainingError
 from hw.infrastructure.evaluation import Evaluator
+from hw.infrastructure.graceful_stop import GracefulStop
 from hw.infrastructure.interval import Interval
 from hw.infrastructure.logger import Logger
 from hw.infrastructure.metrics import MetricsTracker
@@ -98,7 +97,7 @@ class Trainer:
         self.log_interval = Interval(settings.log_interval)
         self.eval_interval = Interval(settings.eval_interval)
         self.last_evaluation: dict[str, float] = {}
-        self.stop_requested = False
+        self.stop = GracefulStop()
         self.clock = Clock()
 
     def train(self) -> dict[str, float]:
@@ -115,24 +114,23 @@ class Trainer:
         """
         if self.is_finished():
             return self.last_evaluation
-        self.stop_requested = False
         self.clock.start(self.step)
         try:
-            with self._stop_on_signal(), self._progress_bar() as bar:
-                while not (self.is_finished() or self.stop_requested):
+            with self.stop, self._progress_bar() as bar:
+                while not (self.is_finished() or self.stop.is_requested):
                     self.run_step()
                     self.report(bar)
                 if self.is_finished():
                     self.evaluate()
                     self.log_progress(bar)
+                self.save_snapshot()
+                self.save_checkpoint()
         except TrainingError:
             raise
         except Exception:
             with contextlib.suppress(Exception):  # the first error is the one to show
                 self.save_checkpoint()
             raise
-        self.save_snapshot()
-        self.save_checkpoint()
         return self.last_evaluation
 
     def is_finished(self) -> bool:
@@ -324,20 +322,3 @@ class Trainer:
             mininterval=0.1 if sys.stderr.isatty() else 60.0,
             disable=not self.show_progress,
         )
-
-    @contextlib.contextmanager
-    def _stop_on_signal(self) -> Iterator[None]:
-        """Let the first Ctrl-C or SIGTERM end the loop after its current step."""
-
-        def request_stop(signal_number, frame):
-            if self.stop_requested:
-                raise KeyboardInterrupt
-            self.stop_requested = True
-
-        signals = (signal.SIGINT, signal.SIGTERM)
-        previous = [signal.signal(number, request_stop) for number in signals]
-        try:
-            yield
-        finally:
-            for number, handler in zip(signals, previous, strict=True):
-                signal.signal(number, handler)
