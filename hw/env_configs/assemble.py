@@ -5,7 +5,7 @@ from pathlib import Path
 import hw.infrastructure.pytorch_util as ptu
 from hw.env_configs.loading import RunConfig
 from hw.env_configs.run_settings import UPDATES_WORTH_COMPILING
-from hw.infrastructure.checkpoint import CheckpointDirectory, latest_state, load_state
+from hw.infrastructure.checkpoint import CheckpointDirectory, load_latest_state
 from hw.infrastructure.errors import UserError
 from hw.infrastructure.evaluation import Evaluator
 from hw.infrastructure.logger import Logger
@@ -69,13 +69,12 @@ def is_worth_compiling(config: RunConfig) -> bool:
 
 
 def resume(trainer: Trainer, run_dir: Path) -> None:
-    """Put a fresh trainer where the run's newest checkpoint left off.
+    """Put a fresh trainer where the run's newest readable checkpoint left off.
 
     Raises:
-        UserError: there is no checkpoint, it cannot be read, or it is of another run.
+        UserError: there is no checkpoint, none can be read, or it is of another run.
     """
-    path = latest_state(run_dir / "checkpoints")
-    state = load_state(path)
+    path, state = load_latest_state(run_dir / "checkpoints")
     try:
         trainer.load_state_dict(state)
     except (KeyError, ValueError, TypeError, RuntimeError, AssertionError) as error:

@@ -6,6 +6,7 @@ arrays and tensors can be saved; anything else is refused when saving.
 """
 
 import json
+import logging
 import os
 import zipfile
 from pathlib import Path
@@ -19,6 +20,7 @@ from hw.infrastructure.errors import UserError
 from hw.infrastructure.interval import Interval
 
 STRUCTURE = "structure.json"
+logger = logging.getLogger(__name__)
 
 
 def save_state(path: Path, state: Any) -> None:
@@ -147,6 +149,22 @@ def latest_state(directory: Path) -> Path:
     if not states:
         raise UserError(f"{directory}: holds no step_*.npz")
     return states[-1]
+
+
+def load_latest_state(directory: Path) -> tuple[Path, Any]:
+    """The newest state that can be read, and its file; a damaged one is named and passed over.
+
+    Raises:
+        UserError: there is none; the message is about the newest.
+    """
+    first_error = None
+    for path in reversed(list_states(directory)):
+        try:
+            return path, load_state(path)
+        except UserError as error:
+            logger.warning("%s", error)
+            first_error = first_error or error
+    raise first_error or UserError(f"{directory}: holds no step_*.npz")
 
 
 def _file_name(step: int) -> str:

@@ -255,6 +255,16 @@ def test_ctrl_c_stops_cleanly_with_a_checkpoint(tmp_path, experiment, signal_num
     assert run.main(["--resume", str(run_dir), "--set", f"total_steps={step + 50}"]) == 0
 
 
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path, experiment, caplog):
+    _, run_dir = train(tmp_path, experiment())
+    before = without_times(rows(run_dir))
+    newest = list_states(run_dir / "checkpoints")[-1]
+    newest.write_bytes(newest.read_bytes()[:1000])
+    assert run.main(["--resume", str(run_dir)]) == 0
+    assert f"{newest}: not a readable checkpoint" in caplog.text
+    assert without_times(rows(run_dir)) == before
+
+
 def test_resuming_needs_a_run_and_a_checkpoint(tmp_path, experiment):
     with pytest.raises(UserError, match="config.yaml: cannot be read"):
         run.main(["--resume", str(tmp_path / "nothing")])
