@@ -109,8 +109,8 @@ class Trainer:
             the last evaluation's metrics.
 
         Raises:
-            TrainingError: a loss is not finite. No checkpoint is written then: the last good one
-                stays.
+            TrainingError: a loss or a weight is not finite. No checkpoint is written then: the last
+                good one stays. After any other error one is written, if that is still possible.
         """
         if self.is_finished():
             return self.last_evaluation
