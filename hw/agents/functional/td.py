@@ -1,6 +1,10 @@
-"""Temporal-difference targets and ways to back up several critics. Shapes: B batch, K critics."""
+"""Temporal-difference targets, ways to back up several values, and losses.
+
+Shapes: B batch, K critics, A actions, n steps of an n-step target.
+"""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -17,6 +21,57 @@ def td_targets(rewards: Tensor, dones: Tensor, next_values: Tensor, discount: fl
     Source: Sutton & Barto 2018, eq. 6.2.
     """
     return rewards + discount * (1.0 - dones.to(rewards.dtype)) * next_values
+
+
+def n_step_targets(
+    rewards: Tensor, dones: Tensor, next_values: Tensor, num_steps: Tensor, discount: float
+) -> Tensor:
+    """Targets that look n steps ahead before they bootstrap.
+
+        y = sum_{i < k} discount^i r_{t+i} + discount^k (1 - done) V(s_{t+k})
+
+    k is n, or less where the episode ended or the data stops before.
+
+    Args:
+        rewards: (B, n), zero from step k on.
+        dones: (B,), whether step t + k - 1 terminated the episode; a time limit does not.
+        next_values: (B,), of the state s_{t+k} after the last step.
+        num_steps: (B,), k of each row, in 1 .. n.
+        discount: gamma in [0, 1].
+
+    Returns:
+        targets (B,); gradient flows wherever the arguments carry it.
+    Source: Sutton & Barto 2018, eq. 7.1.
+    """
+    powers = discount ** torch.arange(rewards.shape[1], device=rewards.device)
+    returns = (rewards * powers).sum(dim=1)
+    return returns + discount**num_steps * (1.0 - dones.to(rewards.dtype)) * next_values
+
+
+def max_values(q_values: Tensor) -> Tensor:
+    """Q-learning's value of a state, max_a Q(s, a): (B, A) -> (B,).
+
+    Source: Mnih et al. 2015, "Human-level control through deep reinforcement learning", alg. 1.
+    """
+    return q_values.amax(dim=-1)
+
+
+def double_q_values(q_values: Tensor, target_q_values: Tensor) -> Tensor:
+    """Double Q-learning's value of a state, Q'(s, argmax_a Q(s, a)).
+
+    One network chooses the action and the other judges it, so that an action is not preferred for
+    the noise in its own estimate.
+
+    Args:
+        q_values: (B, A), of the network that chooses.
+        target_q_values: (B, A), of the one that judges.
+
+    Returns:
+        (B,).
+    Source: van Hasselt et al. 2016, "Deep reinforcement learning with double Q-learning", eq. 4.
+    """
+    best = q_values.argmax(dim=-1, keepdim=True)
+    return target_q_values.gather(-1, best).squeeze(-1)
 
 
 def mean_backup(q_values: Tensor) -> Tensor:
@@ -51,3 +106,40 @@ def random_subset_min_backup(q_values: Tensor, subset_size: int) -> Tensor:
     """
     subset = torch.randperm(len(q_values), device=q_values.device)[:subset_size]
     return q_values[subset].amin(dim=0, keepdim=True).expand_as(q_values)
+
+
+def squared_td_loss(q_values: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Squared TD error, averaged over the batch and summed over critics.
+
+        L = sum_k 1/B sum_b w_b (Q_kb - y_kb)^2
+
+    Args:
+        q_values, targets: (K, B).
+        weights: (B,), or None for all ones.
+
+    Returns:
+        scalar; gradient flows into whichever of the two carries it.
+    """
+    assert q_values.shape == targets.shape, (q_values.shape, targets.shape)
+    squared = (q_values - targets).square()
+    return (squared if weights is None else weights * squared).mean(dim=1).sum()
+
+
+def huber_td_loss(q_values: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Huber's loss of the TD error, averaged over the batch.
+
+        L = 1/B sum_b w_b h(Q_b - y_b),   h(e) = e^2 / 2 where |e| <= 1, else |e| - 1/2
+
+    Its gradient is the TD error clipped to [-1, 1], so that one surprise cannot throw the network.
+
+    Args:
+        q_values, targets: (B,).
+        weights: (B,) importance weights of prioritised replay, or None for all ones.
+
+    Returns:
+        scalar; gradient flows into whichever of the two carries it.
+    Source: Mnih et al. 2015, methods ("error clipping").
+    """
+    assert q_values.shape == targets.shape, (q_values.shape, targets.shape)
+    losses = F.huber_loss(q_values, targets, reduction="none")
+    return (losses if weights is None else weights * losses).mean()
