@@ -25,8 +25,15 @@ class ObservationPairs(Protocol):
     ) -> None:
         """Store the pairs numbered number .. number + N - 1, one a lane; `ended` is (N,)."""
 
-    def read(self, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Observations and next observations of these slots, each (B, *)."""
+    def read(
+        self, slots: np.ndarray, next_slots: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Observations of `slots` and next observations of `next_slots`, each (B, *).
+
+        Args:
+            slots: (B,).
+            next_slots: (B,); None means the same slots.
+        """
 
     def state_dict(self, used: slice) -> dict[str, Any]:
         """The content of the used slots."""
@@ -55,9 +62,12 @@ class ArrayPairs:
         self.observations[slots] = observations
         self.next_observations[slots] = next_observations
 
-    def read(self, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def read(
+        self, slots: np.ndarray, next_slots: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """See `ObservationPairs`."""
-        return self.observations[slots], self.next_observations[slots]
+        next_slots = slots if next_slots is None else next_slots
+        return self.observations[slots], self.next_observations[next_slots]
 
     def state_dict(self, used: slice) -> dict[str, Any]:
         """See `ObservationPairs`."""
@@ -127,9 +137,14 @@ class FramePairs:
             if not ended[lane]:
                 self.lane_stacks[lane] = following
 
-    def read(self, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def read(
+        self, slots: np.ndarray, next_slots: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """See `ObservationPairs`."""
-        frames = self.frames[self.frame_numbers[slots] % self.ring_size]  # (B, 2, S, *frame)
+        numbers = self.frame_numbers[slots]  # (B, 2, S)
+        if next_slots is not None:
+            numbers[:, 1] = self.frame_numbers[next_slots, 1]
+        frames = self.frames[numbers % self.ring_size]  # (B, 2, S, *frame)
         if self.num_stacked_frames == 1:
             frames = frames[:, :, 0]
         return frames[:, 0], frames[:, 1]

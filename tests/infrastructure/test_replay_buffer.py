@@ -360,6 +360,197 @@ def test_a_leading_axis_that_is_no_stack_is_named():
         buffer.insert(image, 0, 0.0, image, False)
 
 
+# n-step returns
+
+
+@st.composite
+def lane_streams(draw):
+    """Vector steps of a constant number of lanes whose episodes end now and then, for `insert`.
+
+    Rewards are numbers of transitions. Observations are vectors, images, or stacks of 2 frames, and
+    tell the number too; one that follows in an episode is the next observation before it.
+    """
+    num_lanes = draw(st.integers(1, 4))
+    num_stacked_frames = draw(st.sampled_from([0, 1, 2]))  # 0: vectors
+    end_probability = draw(st.sampled_from([0.0, 0.1, 0.4]))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+
+    def observation(*labels):
+        if num_stacked_frames == 0:
+            return np.array([labels[-1], 0.5])
+        frames = [np.full(FRAME_SHAPE, label, np.uint8) for label in labels[-num_stacked_frames:]]
+        return frames[0] if num_stacked_frames == 1 else np.stack(frames)
+
+    steps, begins = [], np.ones(num_lanes, bool)
+    for step in range(draw(st.integers(1, 25))):
+        lanes = []
+        for lane in range(num_lanes):
+            number = step * num_lanes + lane
+            before = 200 if begins[lane] else number - num_lanes
+            done, truncated = random.random(2) < end_probability
+            following = 201 if done or truncated else number + num_lanes
+            lanes.append(
+                {
+                    "observation": observation(before, number),
+                    "action": np.array([-number]),
+                    "reward": float(number),
+                    "next_observation": observation(number, following),
+                    "done": done,
+                    "truncated": truncated,
+                }
+            )
+            begins[lane] = done or truncated
+        steps.append(batched(lanes))
+    return max(num_stacked_frames, 1), steps
+
+
+def assert_n_steps(buffer, steps, batch_size=200):
+    """Each row of a sample is what walking on from its transition, step by step, gives."""
+    num_lanes, n_step = len(steps[0]["reward"]), buffer.n_step
+    num_inserted = num_lanes * len(steps)
+    batch = buffer.sample(batch_size)
+    numbers = -batch["actions"][:, 0].astype(int)
+    held = range(num_inserted - len(buffer), num_inserted)
+    assert set(numbers) <= set(held)
+    if batch_size > 20 * len(buffer):
+        assert set(numbers) == set(held)
+    assert batch["num_steps"].dtype == np.int64
+    assert batch["rewards"].dtype == np.float32
+    for row, number in enumerate(numbers):
+        step, lane = divmod(number, num_lanes)
+        np.testing.assert_array_equal(batch["observations"][row], steps[step]["observation"][lane])
+        rewards, last = [], step
+        while True:
+            rewards.append(steps[last]["reward"][lane])
+            ended = steps[last]["done"][lane] or steps[last]["truncated"][lane]
+            if ended or len(rewards) == n_step or last + 1 == len(steps):
+                break
+            last += 1
+        assert batch["num_steps"][row] == len(rewards)
+        padded = rewards + [0.0] * (n_step - len(rewards))
+        np.testing.assert_array_equal(batch["rewards"][row], padded)
+        assert batch["dones"][row] == steps[last]["done"][lane]
+        np.testing.assert_array_equal(
+            batch["next_observations"][row], steps[last]["next_observation"][lane]
+        )
+
+
+@settings(max_examples=100, deadline=None)
+@given(lane_streams(), st.integers(1, 40), st.integers(2, 5))
+def test_n_steps_are_those_of_walking_on_in_the_lane(stream, capacity, n_step):
+    num_stacked_frames, steps = stream
+    buffer = ReplayBuffer(capacity, 0, num_stacked_frames, n_step)
+    for count, step in enumerate(steps, start=1):
+        buffer.insert(**step)
+        assert_n_steps(buffer, steps[:count], batch_size=40)
+    assert_n_steps(buffer, steps, batch_size=21 * len(buffer))
+
+
+@settings(max_examples=60, deadline=None)
+@given(lane_streams(), st.integers(1, 40), st.integers(2, 5), st.floats(0.0, 1.0))
+def test_n_steps_go_on_after_restoring(tmp_path_factory, stream, capacity, n_step, fraction):
+    path = tmp_path_factory.mktemp("states") / "buffer.npz"
+    num_stacked_frames, steps = stream
+    buffer = ReplayBuffer(capacity, 0, num_stacked_frames, n_step)
+    restored = ReplayBuffer(capacity, 9, num_stacked_frames, n_step)
+    interruption = int(fraction * len(steps))
+    for step in steps[:interruption]:
+        buffer.insert(**step)
+    save_state(path, buffer.state_dict())
+    restored.load_state_dict(load_state(path))
+    if interruption:
+        assert_same_batches(restored, buffer)
+    for step in steps[interruption:]:
+        buffer.insert(**step)
+        restored.insert(**step)
+    assert_same_batches(restored, buffer)
+    assert_n_steps(restored, steps)
+
+
+def test_three_steps_by_hand():
+    """Of 7 steps, number 2 is truncated and number 4 terminates; the ring has forgotten 0 and 1."""
+    buffer = ReplayBuffer(5, n_step=3)
+    for number in range(7):
+        label = np.array([number])
+        buffer.insert(label, label, 10.0 * number, label + 100, number == 4, number == 2)
+    batch = buffer.sample(400)
+    rows = {
+        int(batch["actions"][i, 0]): (
+            batch["rewards"][i].tolist(),
+            int(batch["next_observations"][i, 0]),
+            bool(batch["dones"][i]),
+            int(batch["num_steps"][i]),
+        )
+        for i in range(400)
+    }
+    assert rows == {
+        2: ([20.0, 0.0, 0.0], 102, False, 1),
+        3: ([30.0, 40.0, 0.0], 104, True, 2),
+        4: ([40.0, 0.0, 0.0], 104, True, 1),
+        5: ([50.0, 60.0, 0.0], 106, False, 2),
+        6: ([60.0, 0.0, 0.0], 106, False, 1),
+    }
+
+
+def test_n_steps_draw_the_same_transitions_as_one():
+    one, three = filled_buffer(20, 50, seed=3), ReplayBuffer(20, 3, n_step=3)
+    for number in range(50):
+        three.insert(**vector_transition(number))
+    batch, other = one.sample(64), three.sample(64)
+    np.testing.assert_array_equal(batch["rewards"], other["rewards"][:, 0])
+    for name in ("observations", "actions"):
+        np.testing.assert_array_equal(batch[name], other[name])
+
+
+def test_n_steps_that_are_sampled_are_copies():
+    buffer, steps = ReplayBuffer(9, n_step=2), []
+    for number in range(4):
+        steps.append(batched([vector_transition(number + 1)]))
+        buffer.insert(**steps[-1])
+    before = buffer.sample(0)
+    state = copy.deepcopy(buffer.state_dict())
+    for values in buffer.sample(20).values():
+        values[...] = True
+    for name in ("actions", "rewards", "dones", "truncateds"):
+        np.testing.assert_array_equal(buffer.state_dict()[name], state[name])
+    assert before["rewards"].shape == (0, 2)
+
+
+@pytest.mark.parametrize("scalars", [True, False])
+def test_n_steps_need_a_constant_number_of_lanes(scalars):
+    buffer = ReplayBuffer(10, n_step=2)
+    buffer.insert(**batched([vector_transition(0), vector_transition(1)]))
+    third = vector_transition(2)
+    with pytest.raises(ValueError, match=r"1 lane\(s\) after 2"):
+        buffer.insert(**(third if scalars else batched([third])))
+    assert len(buffer) == 2
+    restored = ReplayBuffer(10, n_step=2)
+    restored.load_state_dict(buffer.state_dict())
+    with pytest.raises(ValueError, match=r"1 lane\(s\) after 2"):
+        restored.insert(**third)
+
+
+@pytest.mark.parametrize("n_step", [0, -1])
+def test_there_is_one_step_at_least(n_step):
+    with pytest.raises(ValueError, match="n_step"):
+        ReplayBuffer(4, n_step=n_step)
+
+
+def test_another_n_step_is_refused():
+    with pytest.raises(UserError, match="n_step 1, this one 3"):
+        ReplayBuffer(5, n_step=3).load_state_dict(filled_buffer(5, 3).state_dict())
+
+
+def test_a_state_from_before_there_was_n_step_is_restored():
+    buffer = filled_buffer(5, 8)
+    state = copy.deepcopy(buffer.state_dict())
+    for name in ("n_step", "num_lanes", "truncateds"):
+        del state[name]
+    restored = ReplayBuffer(5, seed=9)
+    restored.load_state_dict(state)
+    assert_same_batches(restored, buffer)
+
+
 # State
 
 
