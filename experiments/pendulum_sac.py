@@ -15,7 +15,7 @@ import torch
 import hw.infrastructure.pytorch_util as ptu
 from hw.agents.sac_agent import SoftActorCritic
 from hw.env_configs.schedule import ConstantSchedule
-from hw.envs.make_env import make_vector_env
+from hw.envs.make_env import EnvFactory
 from hw.infrastructure.checkpoint import CheckpointDirectory
 from hw.infrastructure.evaluation import Evaluator
 from hw.infrastructure.logger import Logger
@@ -27,11 +27,7 @@ from hw.networks.state_action_value_critic import StateActionCriticEnsemble
 
 # What the run's directory is named after.
 NAME = {"base_config": "sac", "exp_name": "in_python", "env_name": "Pendulum-v1", "seed": 1}
-
-
-def make_envs(num_envs, render_mode=None):
-    """Environments to train on or to evaluate on."""
-    return make_vector_env(NAME["env_name"], num_envs, render_mode=render_mode)
+ENVS = EnvFactory(NAME["env_name"])
 
 
 def make_actor(observation_shape, action_dim):
@@ -92,12 +88,12 @@ def main():
     seeds = ptu.split_seed(NAME["seed"])
     ptu.seed_torch(seeds.torch)
     run_dir = create_run_dir(args.data_dir, NAME)
-    envs = make_envs(1)
+    envs = ENVS.make_training_envs(1)
     with Trainer(
         agent=make_agent(envs),
         envs=envs,
-        replay_buffer=ReplayBuffer(100_000, seeds.buffer),
-        evaluator=Evaluator(make_envs, 10, 0, True, seeds.evaluation),
+        buffer=ReplayBuffer(100_000, seeds.buffer),
+        evaluator=Evaluator(ENVS.make_evaluation_envs, 10, 0, True, seeds.evaluation),
         logger=Logger(run_dir),
         checkpoints=CheckpointDirectory(run_dir, None, None),
         settings=TrainerSettings(

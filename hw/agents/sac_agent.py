@@ -9,7 +9,7 @@ Shapes: B batch, K critics, S action samples, A action dimension, * one observat
 """
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
@@ -18,13 +18,14 @@ import torch
 from torch import Tensor, nn
 
 import hw.infrastructure.pytorch_util as ptu
-from hw.agents.base_agent import BaseAgent
+from hw.agents.base_agent import BaseAgent, MakeOptimizer
 from hw.agents.functional.score_function import leave_one_out_advantages
 from hw.agents.functional.td import (
     double_q_backup,
     mean_backup,
     min_backup,
     random_subset_min_backup,
+    squared_td_loss,
     td_targets,
 )
 from hw.infrastructure.distributions import DiagonalNormal
@@ -34,11 +35,8 @@ from hw.infrastructure.optimization import (
     Metrics,
     freeze,
     hard_update,
-    set_learning_rate,
     soft_update,
 )
-
-MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
 
 class SoftActorCritic(BaseAgent):
@@ -99,10 +97,9 @@ class SoftActorCritic(BaseAgent):
         target_entropy: float,
         clip_grad_norm: float | None,
     ):
-        super().__init__()
+        super().__init__(observation_shape)
         if (target_update_period is None) == (soft_target_update_rate is None):
             raise ValueError("give either target_update_period or soft_target_update_rate")
-        self.observation_shape = tuple(observation_shape)
         self.actor = make_actor(observation_shape, action_dim)
         self.critics = make_critic(observation_shape, action_dim, num_critic_networks)
         self.target_critics = freeze(copy.deepcopy(self.critics))
@@ -145,16 +142,10 @@ class SoftActorCritic(BaseAgent):
         """alpha, a scalar without gradient."""
         return self.log_temperature.detach().exp()
 
-    @torch.no_grad()
-    def get_action(
-        self, observation: np.ndarray, step: int | None = None, deterministic: bool = False
-    ) -> np.ndarray:
-        """Sample pi(. | s), or take its mode: (*) -> (A), or (N, *) -> (N, A)."""
-        is_single = observation.ndim == len(self.observation_shape)
-        observations = ptu.from_numpy(observation[None] if is_single else observation)
+    def act(self, observations: Tensor, step: int | None, deterministic: bool) -> Tensor:
+        """Sample pi(. | s), or take its mode: (N, *) -> (N, A)."""
         distribution = self.actor(observations)
-        actions = distribution.mode if deterministic else distribution.sample()
-        return ptu.to_numpy(actions[0] if is_single else actions)
+        return distribution.mode if deterministic else distribution.sample()
 
     def update(
         self,
@@ -184,8 +175,7 @@ class SoftActorCritic(BaseAgent):
             the metrics of the last critic step, of the actor's and of the temperature's, and
             `temperature/value`.
         """
-        for optimizer in self.optimizers().values():
-            set_learning_rate(optimizer, self.learning_rate_schedule(step))
+        self.set_learning_rates(self.learning_rate_schedule(step))
         for _ in range(self.num_critic_updates):
             metrics = self.update_critic(
                 observations, actions, rewards, next_observations, dones, weights
@@ -222,6 +212,7 @@ class SoftActorCritic(BaseAgent):
             self.critic_optimizer,
             self.compiler,
             self.clip_grad_norm,
+            name="critic",
         )
         return step(observations, actions, targets, weights)
 
@@ -244,15 +235,12 @@ class SoftActorCritic(BaseAgent):
             averaged over critics.
         """
         q_values = self.critics(observations, actions)
-        assert q_values.shape == targets.shape, (q_values.shape, targets.shape)
-        errors = q_values - targets
-        squared = errors.square() if weights is None else weights * errors.square()
-        loss = squared.mean(dim=1).sum()
+        loss = squared_td_loss(q_values, targets, weights)
         return loss, {
             "critic/loss": loss,
             "critic/q_values": q_values.mean(),
             "critic/target_values": targets.mean(),
-            "td_errors": errors.abs().mean(dim=0),
+            "td_errors": (q_values - targets).abs().mean(dim=0),
         }
 
     @torch.no_grad()
@@ -307,6 +295,7 @@ class SoftActorCritic(BaseAgent):
             self.actor_optimizer,
             self.compiler,
             self.clip_grad_norm,
+            name="actor",
         )
         return step(observations)
 

@@ -23,15 +23,15 @@ def make_trainer(config: RunConfig, run_dir: Path, show_progress: bool = True) -
     recipe, settings = config.recipe, config.settings
     seeds = ptu.split_seed(settings.seed)
     ptu.seed_torch(seeds.torch)
-    envs = recipe.make_envs(recipe.num_envs, None)
+    envs = recipe.envs.make_training_envs(recipe.num_envs)
     agent = recipe.make_agent(envs)
     agent.compiler.is_enabled = is_worth_compiling(config)
     return Trainer(
         agent=agent,
         envs=envs,
-        replay_buffer=recipe.make_replay_buffer(seeds.buffer),
+        buffer=recipe.make_buffer(seeds.buffer),
         evaluator=Evaluator(
-            recipe.make_envs,
+            recipe.envs.make_evaluation_envs,
             settings.num_eval_trajectories,
             settings.num_render_trajectories,
             settings.eval_deterministic,
@@ -59,13 +59,10 @@ def make_trainer(config: RunConfig, run_dir: Path, show_progress: bool = True) -
 
 def is_worth_compiling(config: RunConfig) -> bool:
     """What `compile` says, or whether the run is long enough for it."""
-    recipe, choice = config.recipe, config.settings.compile
-    if choice != "auto":
-        return choice
-    if recipe.total_steps is None:
-        return False
-    num_training_steps = recipe.total_steps - recipe.training_starts
-    return num_training_steps * recipe.updates_per_step >= UPDATES_WORTH_COMPILING
+    choice = config.settings.compile
+    if choice == "auto":
+        return config.recipe.num_gradient_steps >= UPDATES_WORTH_COMPILING
+    return choice
 
 
 def resume(trainer: Trainer, run_dir: Path) -> None:

@@ -60,7 +60,7 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> RunConfi
     try:
         config = bind(given, str(path))
         _check_extras(config.settings)
-        envs = config.recipe.make_envs(1, None)
+        envs = config.recipe.envs.make_evaluation_envs(1)
         config.recipe.make_agent(envs)
         config.values.update(config.recipe.resolve(envs))
         envs.close()
@@ -194,7 +194,7 @@ def _validate(schema: dict[str, inspect.Parameter], given: dict[str, Any]) -> di
     }
     model = create_model("Settings", __config__=ConfigDict(strict=True), **definitions)
     try:
-        return model(**given).model_dump()
+        return model(**given).model_dump(mode="json")
     except ValidationError as error:
         first = error.errors()[0]
         key = str(first["loc"][0])

@@ -1,38 +1,48 @@
 """Soft actor-critic: which pieces and numbers."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
-import numpy as np
-import torch
-from gymnasium.spaces import Box, Space
 from gymnasium.vector import VectorEnv
 from torch import nn
 
 from hw.agents.sac_agent import SoftActorCritic
+from hw.env_configs.budget import (
+    annealed,
+    check_training_starts,
+    num_replay_updates,
+    resolve_budget,
+    resolve_target_update,
+)
+from hw.env_configs.networks import NetworkSettings, check_std, make_adam, make_policy_head
 from hw.env_configs.recipe import Recipe
-from hw.env_configs.schedule import ConstantSchedule, linear_schedule
 from hw.env_configs.setting_types import (
+    Annealing,
     Count,
     Fraction,
     Natural,
     NonNegativeFloat,
     Number,
     PositiveFloat,
+    Vectorization,
+    Wrappers,
 )
-from hw.envs.make_env import make_vector_env
+from hw.env_configs.spaces import continuous_action_dim, observation_shape
+from hw.envs.make_env import EnvFactory
 from hw.infrastructure.errors import ConfigError
 from hw.infrastructure.replay_buffer import ReplayBuffer
-from hw.networks.mlp_policy import MLPPolicy
-from hw.networks.state_action_value_critic import StateActionCriticEnsemble
+from hw.networks.mlp_policy import NetworkPolicy
 
 
 def sac_config(
     *,
     env_name: str,
+    env_kwargs: Mapping[str, Any] | None = None,
     num_envs: Count = 1,
+    vectorization: Vectorization = "sync",
     max_episode_steps: Count | None = None,
+    wrappers: Wrappers = (),
     total_steps: Count | None = None,
     total_episodes: Count | None = None,
     random_steps: Natural = 5000,
@@ -40,6 +50,7 @@ def sac_config(
     updates_per_step: PositiveFloat = 1.0,
     batch_size: Count = 128,
     replay_buffer_capacity: Count = 1_000_000,
+    backbone: str = "mlp",
     hidden_size: Count = 128,
     num_layers: Count = 3,
     activation: Literal["tanh", "relu"] = "tanh",
@@ -48,7 +59,7 @@ def sac_config(
     fixed_std: PositiveFloat | None = None,
     actor_learning_rate: PositiveFloat = 3e-4,
     critic_learning_rate: PositiveFloat = 3e-4,
-    learning_rate_schedule: Literal["constant", "linear"] = "constant",
+    learning_rate_schedule: Annealing = "constant",
     clip_grad_norm: PositiveFloat | None = None,
     discount: Fraction = 0.99,
     use_soft_target_update: bool = False,
@@ -70,13 +81,13 @@ def sac_config(
     """The pieces of a soft actor-critic run.
 
     Args:
-        env_name: a Gymnasium id with a Box of actions, or `module:Id`.
-        num_envs: environments stepped together.
-        max_episode_steps: time limit; None keeps the environment's own.
+        env_name, env_kwargs, num_envs, vectorization, max_episode_steps, wrappers: see
+            `EnvFactory`; the actions are a Box.
         total_steps, total_episodes: the budget, one or the other; 300 000 steps if neither.
         random_steps, training_starts, updates_per_step, batch_size: see `TrainerSettings`.
         replay_buffer_capacity: transitions.
-        hidden_size, num_layers, activation: of the hidden layers of actor and critics.
+        backbone, hidden_size, num_layers, activation: of actor and critics, see
+            `NetworkSettings`.
         use_tanh: squash actions into [-1, 1]; otherwise the environment clips them.
         state_dependent_std, fixed_std: the policy's standard deviation is computed from the
             state, learned for each action component (false), or fixed.
@@ -92,28 +103,16 @@ def sac_config(
     Raises:
         ConfigError: two settings contradict each other.
     """
-    if total_steps is not None and total_episodes is not None:
-        raise ConfigError("a run has either total_steps or total_episodes", key="total_episodes")
-    if total_steps is None and total_episodes is None:
-        total_steps = 300_000
-    if total_steps is not None and training_starts >= total_steps:
-        raise ConfigError(
-            f"is {training_starts}, not below total_steps, {total_steps}: nothing would be learned",
-            key="training_starts",
-        )
-    if learning_rate_schedule == "linear" and total_steps is None:
-        raise ConfigError("linear needs total_steps", key="learning_rate_schedule")
-    if use_soft_target_update and target_update_period is not None:
-        raise ConfigError(
-            "belongs to hard updates; remove it, or set use_soft_target_update: false",
-            key="target_update_period",
-        )
-    if not use_soft_target_update and soft_target_update_rate is not None:
-        raise ConfigError("needs use_soft_target_update: true", key="soft_target_update_rate")
-    if use_soft_target_update and soft_target_update_rate is None:
-        soft_target_update_rate = 0.005
-    if not use_soft_target_update and target_update_period is None:
-        target_update_period = 1000
+    total_steps, total_episodes = resolve_budget(total_steps, total_episodes, 300_000)
+    check_training_starts(training_starts, total_steps)
+    schedule = annealed(learning_rate_schedule, 1.0, total_steps, "learning_rate_schedule")
+    target_update_period, soft_target_update_rate = resolve_target_update(
+        use_soft_target_update,
+        target_update_period,
+        soft_target_update_rate,
+        default_period=1000,
+        default_rate=0.005,
+    )
     if target_critic_backup_type != "mean" and num_critic_networks < 2:
         raise ConfigError(
             f"{target_critic_backup_type} needs num_critic_networks of at least 2, not "
@@ -125,8 +124,7 @@ def sac_config(
             f"is {redq_subset_size}, more than num_critic_networks, {num_critic_networks}",
             key="redq_subset_size",
         )
-    if fixed_std is not None and state_dependent_std:
-        raise ConfigError("needs state_dependent_std: false", key="fixed_std")
+    check_std(state_dependent_std, fixed_std, None)
     if learn_temperature and not use_entropy_bonus:
         raise ConfigError("needs use_entropy_bonus: true", key="learn_temperature")
     if learn_temperature and temperature == 0.0:
@@ -134,54 +132,42 @@ def sac_config(
     if actor_gradient_type == "reparametrize" and num_actor_samples != 1:
         raise ConfigError("belongs to actor_gradient_type: reinforce", key="num_actor_samples")
 
-    def make_envs(num_envs: int, render_mode: str | None = None) -> VectorEnv:
-        return make_vector_env(
-            env_name,
-            num_envs,
-            max_episode_steps=max_episode_steps,
-            clip_actions=not use_tanh,
-            render_mode=render_mode,
-        )
+    networks = NetworkSettings(backbone, num_layers, hidden_size, activation)
+    envs = EnvFactory(
+        env_name,
+        env_kwargs or {},
+        max_episode_steps,
+        wrappers,
+        vectorization,
+        clip_actions=not use_tanh,
+    )
 
     def make_actor(observation_shape: tuple[int, ...], action_dim: int) -> nn.Module:
-        return MLPPolicy(
-            observation_shape[0],
+        body = networks.make_backbone(observation_shape)
+        head = make_policy_head(
+            body.feature_size,
             action_dim,
-            n_layers=num_layers,
-            size=hidden_size,
-            activation=activation,
+            discrete=False,
             use_tanh=use_tanh,
             state_dependent_std=state_dependent_std,
             fixed_std=fixed_std,
         )
-
-    def make_critic(
-        observation_shape: tuple[int, ...], action_dim: int, num_critics: int
-    ) -> nn.Module:
-        return StateActionCriticEnsemble(
-            num_critics, observation_shape[0], action_dim, num_layers, hidden_size, activation
-        )
+        return NetworkPolicy(body, head)
 
     def resolve(envs: VectorEnv) -> dict[str, float]:
-        _, action_dim = _sizes(envs, env_name)
-        default = -float(action_dim)
+        default = -float(continuous_action_dim(envs, env_name, "soft actor-critic"))
         return {"target_entropy": default if target_entropy is None else target_entropy}
 
     def make_agent(envs: VectorEnv) -> SoftActorCritic:
-        observation_shape, action_dim = _sizes(envs, env_name)
         return SoftActorCritic(
-            observation_shape,
-            action_dim,
+            observation_shape(envs, env_name),
+            continuous_action_dim(envs, env_name, "soft actor-critic"),
             make_actor=make_actor,
-            make_critic=make_critic,
+            make_critic=networks.make_state_action_critics,
             make_actor_optimizer=partial(make_adam, learning_rate=actor_learning_rate),
             make_critic_optimizer=partial(make_adam, learning_rate=critic_learning_rate),
             make_temperature_optimizer=partial(make_adam, learning_rate=temperature_learning_rate),
-            learning_rate_schedule=(
-                linear_schedule(1.0, 0.0, total_steps)
-                if learning_rate_schedule == "linear"
-                else ConstantSchedule(1.0)
-            ),
+            learning_rate_schedule=schedule,
             discount=discount,
             num_critic_networks=num_critic_networks,
             num_critic_updates=num_critic_updates,
@@ -200,9 +186,11 @@ def sac_config(
         )
 
     return Recipe(
-        make_envs=make_envs,
+        envs=envs,
         make_agent=make_agent,
-        make_replay_buffer=partial(ReplayBuffer, replay_buffer_capacity),
+        make_buffer=partial(
+            ReplayBuffer, replay_buffer_capacity, num_stacked_frames=envs.num_stacked_frames
+        ),
         num_envs=num_envs,
         total_steps=total_steps,
         total_episodes=total_episodes,
@@ -210,6 +198,7 @@ def sac_config(
         training_starts=training_starts,
         updates_per_step=updates_per_step,
         batch_size=batch_size,
+        num_gradient_steps=num_replay_updates(total_steps, training_starts, updates_per_step),
         resolved={
             "total_steps": total_steps,
             "target_update_period": target_update_period,
@@ -217,31 +206,3 @@ def sac_config(
         },
         resolve=resolve,
     )
-
-
-def make_adam(parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Adam:
-    """Adam with its fused kernel."""
-    return torch.optim.Adam(parameters, lr=learning_rate, fused=True)
-
-
-def _sizes(envs: VectorEnv, env_name: str) -> tuple[tuple[int, ...], int]:
-    """Observation shape and action dimension, checked to be what this algorithm can use."""
-    observations, actions = envs.single_observation_space, envs.single_action_space
-    if not _is_float_vector(actions) or not actions.is_bounded():
-        raise ConfigError(
-            f"{env_name} has actions {actions}; soft actor-critic needs a continuous Box, bounded "
-            "and with one axis",
-            key="env_name",
-        )
-    if not _is_float_vector(observations):
-        raise ConfigError(
-            f"{env_name} has observations {observations}; this configuration needs a Box of floats "
-            "with one axis",
-            key="env_name",
-        )
-    return observations.shape, actions.shape[0]
-
-
-def _is_float_vector(space: Space) -> bool:
-    is_vector = isinstance(space, Box) and len(space.shape) == 1 and space.shape[0] > 0
-    return is_vector and np.issubdtype(space.dtype, np.floating)

@@ -1,6 +1,7 @@
 """Types of settings: what a factory's signature says about a value beyond int, float, bool, str."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -19,3 +20,9 @@ NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
+# A list of names and of {name: {argument: value}}.
+Wrappers = Sequence[str | dict[str, dict[str, Any]]]
+Vectorization = Literal["sync", "async", "native"]
+Annealing = Literal["constant", "linear"]
+# [[step, value], ...]
+Points = list[Annotated[list[Number], Field(min_length=2, max_length=2)]]

@@ -1,49 +1,185 @@
 """Environments by name, ready for an agent: known spaces, actions in [-1, 1], no autoreset."""
 
-import difflib
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import VectorEnv
 from gymnasium.wrappers import RescaleAction, TransformAction
 
+from hw.envs.creation_errors import env_creation_error
 from hw.envs.mujoco_setup import prepare_mujoco
+from hw.envs.vectorization import Vectorization, make_async, make_native, make_sync
+from hw.envs.wrapper_registry import WrapperList, WrapperSpec, resolve_wrappers
+from hw.envs.wrappers import FrameStack
 from hw.infrastructure.errors import ConfigError
+
+# Arguments of `gym.make` that have a place of their own here.
+RESERVED = ("id", "max_episode_steps", "disable_env_checker", "render_mode", "num_envs")
 
 
 def make_env(
     env_name: str,
     *,
+    env_kwargs: Mapping[str, Any] | None = None,
     max_episode_steps: int | None = None,
+    wrappers: WrapperList = (),
     clip_actions: bool = False,
     render_mode: str | None = None,
 ) -> gym.Env:
     """One environment.
 
-    Continuous actions are accepted in [-1, 1] and rescaled to the environment's bounds; unbounded
-    or discrete action spaces are left alone.
+    Continuous actions are accepted in [-1, 1] and rescaled to the bounds of the environment as it
+    is wrapped; unbounded or discrete action spaces are left alone.
 
     Args:
         env_name: a Gymnasium id, or `module:Id` for one that a module registers.
+        env_kwargs: of the environment's constructor.
         max_episode_steps: time limit, after which a step is truncated; None keeps the registered
             one.
+        wrappers: of single environments, see `resolve_wrappers`; the first is the innermost.
         clip_actions: first clip actions to the bounds, for a policy that does not keep to them.
         render_mode: "rgb_array" for frames, "human" for a window.
 
     Raises:
-        ConfigError: there is no such environment, or a package it needs is missing.
+        ConfigError: there is no such environment or wrapper, or a package it needs is missing.
     """
+    specs, of_vector = resolve_wrappers(wrappers)
+    if of_vector:
+        raise ConfigError(
+            f"{of_vector[0].name}: wraps several environments together; use EnvFactory",
+            key="wrappers",
+        )
+    return _make_wrapped(
+        env_name, env_kwargs or {}, max_episode_steps, specs, clip_actions, render_mode
+    )
+
+
+@dataclass(frozen=True)
+class EnvFactory:
+    """Makes the environments of a run: N at once, which never reset by themselves.
+
+    `reset(seed=[...], options={"reset_mask": mask})` begins an episode in those that the mask
+    names, each from a seed of its own, and returns the observations of all N.
+
+    Args:
+        env_name, env_kwargs, max_episode_steps, clip_actions: see `make_env`.
+        wrappers: see `resolve_wrappers`; those of single environments come first.
+        vectorization: of the training environments; evaluation's are always sync.
+
+    Raises:
+        ConfigError: a wrapper is wrong, or does not go with the vectorization.
+    """
+
+    env_name: str
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    max_episode_steps: int | None = None
+    wrappers: Sequence[str | Mapping[str, Mapping[str, Any]]] = ()
+    vectorization: Vectorization = "sync"
+    clip_actions: bool = False
+
+    def __post_init__(self):
+        choices = typing.get_args(Vectorization)
+        if self.vectorization not in choices:
+            raise ConfigError(
+                f"unknown {self.vectorization!r}; choose from {', '.join(choices)}",
+                key="vectorization",
+            )
+        _check_env_kwargs(self.env_kwargs)
+        per_env, _ = resolve_wrappers(self.wrappers)
+        if per_env and self.vectorization == "native":
+            raise ConfigError(
+                f"native cannot apply {per_env[0].name}, which wraps single environments; use sync "
+                "or async",
+                key="vectorization",
+            )
+
+    @property
+    def num_stacked_frames(self) -> int:
+        """How many successive frames make up an observation."""
+        per_env, _ = resolve_wrappers(self.wrappers)
+        stacks = [spec.arguments for spec in per_env if spec.wrapper is FrameStack]
+        return stacks[-1]["num_frames"] if stacks else 1
+
+    def make_training_envs(self, num_envs: int) -> VectorEnv:
+        """N environments with all wrappers.
+
+        Raises:
+            ConfigError: see `make_env`; or the environment has no such vectorization.
+        """
+        per_env, of_vector = resolve_wrappers(self.wrappers)
+        if self.vectorization == "native":
+            envs = make_native(
+                self.env_name,
+                num_envs,
+                env_kwargs=self.env_kwargs,
+                max_episode_steps=self.max_episode_steps,
+                clip_actions=self.clip_actions,
+            )
+        else:
+            make = {"sync": make_sync, "async": make_async}[self.vectorization]
+            envs = make(partial(self._make_one, per_env), num_envs, env_name=self.env_name)
+        return _wrap_vector(envs, of_vector)
+
+    def make_evaluation_envs(self, num_envs: int, render_mode: str | None = None) -> VectorEnv:
+        """N environments whose rewards are the task's own, and whose statistics stand still.
+
+        What changes rewards is left out, and what is for training only; statistics, where there
+        are any, are to be loaded from the training environments.
+
+        Raises:
+            ConfigError: see `make_env`.
+        """
+        per_env, of_vector = (
+            [spec for spec in specs if not spec.is_for_training_only]
+            for specs in resolve_wrappers(self.wrappers)
+        )
+        make_one = partial(self._make_one, per_env, render_mode)
+        envs = make_sync(make_one, num_envs, env_name=self.env_name)
+        return _wrap_vector(envs, of_vector, is_frozen=True)
+
+    def _make_one(self, specs: Sequence[WrapperSpec], render_mode: str | None = None) -> gym.Env:
+        return _make_wrapped(
+            self.env_name,
+            self.env_kwargs,
+            self.max_episode_steps,
+            specs,
+            self.clip_actions,
+            render_mode,
+        )
+
+
+def _make_wrapped(
+    env_name: str,
+    env_kwargs: Mapping[str, Any],
+    max_episode_steps: int | None,
+    specs: Sequence[WrapperSpec],
+    clip_actions: bool,
+    render_mode: str | None,
+) -> gym.Env:
     prepare_mujoco()
+    _check_env_kwargs(env_kwargs)
     try:
         env = gym.make(
             env_name,
             max_episode_steps=max_episode_steps,
             disable_env_checker=True,
+            **env_kwargs,
             **({} if render_mode is None else {"render_mode": render_mode}),
         )
     except Exception as error:  # an environment's own code may fail in any way
-        raise ConfigError(_explain(env_name, error), key="env_name") from error
+        raise env_creation_error(env_name, error, env_kwargs) from error
+    for spec in specs:
+        env = spec.apply(env)
+    return _adapt_actions(env, clip_actions)
+
+
+def _adapt_actions(env: gym.Env, clip_actions: bool) -> gym.Env:
     space = env.action_space
     if isinstance(space, Box) and space.is_bounded():
         if not (np.all(space.low == -1.0) and np.all(space.high == 1.0)):
@@ -53,34 +189,21 @@ def make_env(
     return env
 
 
-def make_vector_env(
-    env_name: str,
-    num_envs: int,
-    *,
-    max_episode_steps: int | None = None,
-    clip_actions: bool = False,
-    render_mode: str | None = None,
+def _check_env_kwargs(env_kwargs: Mapping[str, Any]) -> None:
+    for key in env_kwargs:
+        if key in RESERVED:
+            raise ConfigError(f"{key} does not belong here", key="env_kwargs")
+
+
+def _wrap_vector(
+    envs: VectorEnv, specs: Sequence[WrapperSpec], is_frozen: bool = False
 ) -> VectorEnv:
-    """`num_envs` copies of `make_env(...)`, stepped one after the other, that never reset by
-    themselves.
-    """
-
-    def make_one() -> gym.Env:
-        return make_env(
-            env_name,
-            max_episode_steps=max_episode_steps,
-            clip_actions=clip_actions,
-            render_mode=render_mode,
-        )
-
-    return SyncVectorEnv([make_one] * num_envs, autoreset_mode=AutoresetMode.DISABLED)
-
-
-def _explain(env_name: str, error: Exception) -> str:
-    if isinstance(error, ImportError | gym.error.DependencyNotInstalled):
-        return f"{env_name!r} needs a package that is not installed: {error}"
-    close = difflib.get_close_matches(env_name, gym.registry, n=1)
-    lines = str(error).splitlines() or [type(error).__name__]
-    reason = lines[0].split(" Did you mean")[0]
-    suggestion = f" Did you mean {close[0]!r}?" if close else ""
-    return f"cannot make {env_name!r}: {reason}{suggestion}"
+    try:
+        for spec in specs:
+            envs = spec.apply(envs)
+            if is_frozen and hasattr(envs, "is_frozen"):
+                envs.is_frozen = True
+    except ConfigError:
+        envs.close()
+        raise
+    return envs

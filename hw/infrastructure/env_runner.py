@@ -3,11 +3,14 @@
 Shapes: N environments (lanes), * one observation.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+
+from hw.infrastructure.errors import EnvError
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Transitions:
 
 @dataclass(frozen=True)
 class Episode:
-    """A finished episode."""
+    """A finished episode; its return is the sum of the task's own rewards."""
 
     episode_return: float
     episode_length: int
@@ -35,7 +38,10 @@ class EnvRunner:
     """N environments that are reset one by one, each episode from a seed of its own.
 
     An environment's state is thereby its episode's seed and the actions since, which is what
-    `state_dict` holds and what `load_state_dict` plays back.
+    `state_dict` holds and what `load_state_dict` plays back. Wrappers of the whole vector that keep
+    statistics (`NormalizeObservation`) are saved with it.
+
+    A wrapper that changes rewards leaves the task's own in `infos["raw_rewards"]`.
 
     Args:
         envs: a vector environment that does not reset by itself.
@@ -69,11 +75,15 @@ class EnvRunner:
         Returns:
             the transitions, and the episodes that this step ended. `self.observations` is what to
             act on next: where an episode ended, the first observation of a new one.
+
+        Raises:
+            EnvError: an environment failed, or returned an observation that is not finite.
         """
         observations = self.observations
-        next_observations, rewards, dones, truncateds, _ = self.envs.step(actions)
+        next_observations, rewards, dones, truncateds, infos = self.envs.step(actions)
+        check_observations(self.envs, next_observations)
         self.recent_actions.append(actions.copy())
-        self.episode_returns += rewards
+        self.episode_returns += infos.get("raw_rewards", rewards)
         self.episode_lengths += 1
 
         transitions = Transitions(
@@ -108,6 +118,8 @@ class EnvRunner:
             "episode_returns": self.episode_returns.copy(),
             "episode_lengths": self.episode_lengths.copy(),
             "recent_actions": np.array(self.recent_actions),
+            "observations": self.observations,
+            "wrappers": wrapper_states(self.envs),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -117,14 +129,14 @@ class EnvRunner:
         self.episode_returns = state["episode_returns"].copy()
         self.episode_lengths = state["episode_lengths"].copy()
         self.recent_actions = list(state["recent_actions"])
-        observations, _ = self.envs.reset(seed=self.episode_seeds.tolist())
+        self.envs.reset(seed=self.episode_seeds.tolist())
         for steps_to_go in range(len(self.recent_actions), 0, -1):
-            actions = self.recent_actions[len(self.recent_actions) - steps_to_go]
-            observations = self.envs.step(actions)[0]
+            self.envs.step(self.recent_actions[len(self.recent_actions) - steps_to_go])
             not_begun = self.episode_lengths < steps_to_go
             if not_begun.any():
-                observations = self._reset_envs(not_begun)
-        self.observations = observations
+                self._reset_envs(not_begun)
+        self.observations = state["observations"]
+        load_wrapper_states(self.envs, state["wrappers"])
 
     def _begin_episodes(self, which: np.ndarray) -> None:
         self.episode_seeds[which] = self.generator.integers(2**31, size=which.sum())
@@ -138,4 +150,36 @@ class EnvRunner:
         observations, _ = self.envs.reset(
             seed=self.episode_seeds.tolist(), options={"reset_mask": which.copy()}
         )
+        check_observations(self.envs, observations)
         return observations
+
+
+def check_observations(envs: VectorEnv, observations: np.ndarray) -> None:
+    """Raise an EnvError if an observation of the N (N, *) is not finite."""
+    if observations.dtype.kind != "f" or np.isfinite(observations).all():
+        return
+    is_finite = np.isfinite(observations.reshape(len(observations), -1)).all(axis=1)
+    name = envs.spec.id if envs.spec is not None else type(envs.unwrapped).__name__
+    raise EnvError(
+        f"{name}, environment {is_finite.argmin()}: the observation is not finite: "
+        f"{np.array2string(observations[is_finite.argmin()], threshold=20, precision=4)}"
+    )
+
+
+def wrapper_states(envs: VectorEnv) -> dict[str, Any]:
+    """The states of those wrappers around a vector environment that have one, by class name."""
+    return {type(w).__name__: w.state_dict() for w in _stateful_wrappers(envs)}
+
+
+def load_wrapper_states(envs: VectorEnv, states: dict[str, Any]) -> None:
+    """Restore `wrapper_states(...)` in those wrappers that are there."""
+    for wrapper in _stateful_wrappers(envs):
+        wrapper.load_state_dict(states[type(wrapper).__name__])
+
+
+def _stateful_wrappers(envs: VectorEnv) -> Iterator[Any]:
+    while isinstance(envs, VectorWrapper):
+        # A wrapper passes on attributes of what it wraps: look at the class.
+        if hasattr(type(envs), "state_dict"):
+            yield envs
+        envs = envs.env

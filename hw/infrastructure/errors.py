@@ -28,6 +28,25 @@ class TrainingError(UserError):
     """Training cannot go on, for example because a loss is not finite."""
 
 
+class EnvError(UserError):
+    """An environment failed: its code raised, or it returned what no environment may.
+
+    Args:
+        message: which environment and what happened, in a line; a traceback may follow it.
+
+    `step`, the training step, is filled in where it is known.
+    """
+
+    def __init__(self, message: object):
+        super().__init__(str(message))
+        self.step: int | None = None
+
+    def __str__(self) -> str:
+        first, newline, traceback = self.args[0].partition("\n")
+        at_step = "" if self.step is None else f" (at step {self.step})"
+        return first + at_step + newline + traceback
+
+
 class MissingExtraError(UserError):
     """An optional dependency is not installed.
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 
+from hw.infrastructure.env_runner import check_observations, load_wrapper_states
 from hw.infrastructure.pytorch_util import seed_torch
 
 MAX_EVAL_ENVS = 16
@@ -67,11 +68,12 @@ class Evaluator:
         self.seed = seed
         self.envs: VectorEnv | None = None
 
-    def run(self, agent: Actor, step: int) -> Evaluation:
-        """Evaluate after `step` training steps."""
+    def run(self, agent: Actor, step: int, wrapper_states: dict[str, Any]) -> Evaluation:
+        """Evaluate after `step` training steps, with the statistics of training's wrappers."""
         if self.envs is None:
             num_envs = min(self.num_episodes, MAX_EVAL_ENVS)
             self.envs = self.make_envs(num_envs, "rgb_array" if self.num_videos else None)
+        load_wrapper_states(self.envs, wrapper_states)
         generator = np.random.default_rng((self.seed, step))
         return evaluate(
             agent,
@@ -131,6 +133,7 @@ def evaluate(
                 reset_seeds = [int(seeds[max(episode, 0)]) for episode in episodes]
                 observations, _ = envs.reset(seed=reset_seeds, options={"reset_mask": ended})
                 observations = observations.copy()
+            check_observations(envs, observations)
             if np.isin(episodes, np.arange(len(videos))).any():
                 for episode, frame in zip(episodes, envs.render(), strict=True):
                     if 0 <= episode < len(videos):

@@ -27,9 +27,12 @@ class MetricsTracker:
         self.lengths.append(episode.episode_length)
 
     def add_update(self, metrics: dict[str, Any]) -> None:
-        """Take note of what `agent.update` returned; nothing is copied off the device."""
+        """Take note of what `agent.update` returned; nothing is copied off the device.
+
+        What this update did not report (a delayed actor's loss) stays as it was.
+        """
         self.num_updates += 1
-        self.last_update = metrics
+        self.last_update = {**self.last_update, **metrics}
 
     def episode_metrics(self) -> dict[str, float]:
         """Means over the last 10 and 100 episodes; empty before the first one ends."""
@@ -42,11 +45,18 @@ class MetricsTracker:
             metrics[f"train/episode_length_mean_{window}"] = float(np.mean(lengths))
         return metrics
 
-    def training_metrics(self) -> dict[str, Any]:
-        """The last update's metrics and the number of updates so far; empty before the first."""
+    def take_training_metrics(self) -> dict[str, Any]:
+        """The latest metrics and the number of updates so far; empty before the first update.
+
+        A vector, which is meant for a histogram, is handed out once.
+        """
         if not self.num_updates:
             return {}
-        return {**self.last_update, "train/num_updates": self.num_updates}
+        metrics = {**self.last_update, "train/num_updates": self.num_updates}
+        self.last_update = {
+            k: value for k, value in self.last_update.items() if np.ndim(value) == 0
+        }
+        return metrics
 
     def mean_return(self, window: int = WINDOWS[0]) -> float:
         """Mean return of the last episodes, at most `window` of them; nan before the first ends."""

@@ -27,6 +27,7 @@ class GradientStep:
         optimizer: the one that owns them.
         compiler: runs the loss and its gradient, compiled or as they are.
         max_norm: the gradient is scaled down to this global 2-norm; None leaves it.
+        name: with a `max_norm`, the metric `<name>/gradient_norm` is the norm before scaling.
     """
 
     loss: Callable[..., tuple[Tensor, Metrics]]
@@ -34,6 +35,7 @@ class GradientStep:
     optimizer: torch.optim.Optimizer
     compiler: Compiler = EAGER
     max_norm: float | None = None
+    name: str = "train"
 
     def __call__(self, *inputs: Tensor | None) -> Metrics:
         """Take the step on these inputs and return the loss's metrics, detached."""
@@ -49,7 +51,9 @@ class GradientStep:
         loss, metrics = self.loss(*inputs)
         gradients = torch.autograd.grad(loss, self.parameters)
         if self.max_norm is not None:
-            gradients = clip_gradients(gradients, self.max_norm)
+            norm = gradient_norm(gradients)
+            gradients = clip_gradients(gradients, norm, self.max_norm)
+            metrics = metrics | {f"{self.name}/gradient_norm": norm}
         return gradients, {name: value.detach() for name, value in metrics.items()}
 
 
@@ -58,11 +62,9 @@ def gradient_norm(gradients: Iterable[Tensor]) -> Tensor:
     return torch.nn.utils.get_total_norm(gradients)
 
 
-def clip_gradients(gradients: Iterable[Tensor], max_norm: float) -> list[Tensor]:
-    """Scale gradients by min(1, max_norm / global norm); returns new tensors."""
-    gradients = list(gradients)
-    scale = (max_norm / (gradient_norm(gradients) + 1e-6)).clamp(max=1.0)
-    return [gradient * scale for gradient in gradients]
+def clip_gradients(gradients: Sequence[Tensor], norm: Tensor, max_norm: float) -> Sequence[Tensor]:
+    """Scale gradients by min(1, max_norm / norm), norm being their global 2-norm: new tensors."""
+    return torch._foreach_mul(gradients, (max_norm / (norm + 1e-6)).clamp(max=1.0))
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ import contextlib
 import math
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,14 +17,34 @@ from tqdm import tqdm
 import hw.infrastructure.pytorch_util as ptu
 from hw.infrastructure.checkpoint import CheckpointDirectory
 from hw.infrastructure.clock import Clock
-from hw.infrastructure.env_runner import EnvRunner, Transitions
-from hw.infrastructure.errors import TrainingError
+from hw.infrastructure.env_runner import EnvRunner, Transitions, wrapper_states
+from hw.infrastructure.errors import EnvError, TrainingError
 from hw.infrastructure.evaluation import Evaluator
 from hw.infrastructure.graceful_stop import GracefulStop
 from hw.infrastructure.interval import Interval
 from hw.infrastructure.logger import Logger
 from hw.infrastructure.metrics import MetricsTracker
-from hw.infrastructure.replay_buffer import ReplayBuffer
+
+
+class Buffer(Protocol):
+    """Where transitions go: a `ReplayBuffer`, `RolloutBuffer` or `EpisodeBuffer`."""
+
+    def insert(
+        self,
+        observations: np.ndarray,
+        actions: np.ndarray,
+        rewards: np.ndarray,
+        next_observations: np.ndarray,
+        dones: np.ndarray,
+        truncateds: np.ndarray,
+    ) -> None:
+        """Add one vector step of N environments."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that it holds."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore `state_dict()`."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +59,19 @@ class TrainerSettings:
         batch_size: of each update.
         eval_interval, log_interval: between evaluations, and between rows of metrics.
         log_every_step: write every transition to steps.jsonl.
+
+    `training_starts`, `updates_per_step` and `batch_size` are for agents that learn from a replay
+    buffer; the others learn whenever their buffer is full.
     """
 
     total_steps: int | None
     total_episodes: int | None
-    random_steps: int
-    training_starts: int
-    updates_per_step: float
-    batch_size: int
     eval_interval: int | None
     log_interval: int
+    random_steps: int = 0
+    training_starts: int = 0
+    updates_per_step: float = 0.0
+    batch_size: int = 0
     log_every_step: bool = False
 
 
@@ -56,9 +79,9 @@ class Trainer:
     """Runs one agent on one vector environment until its budget is spent.
 
     Args:
-        agent: a `BaseAgent` that collects transitions.
+        agent: a `BaseAgent`.
         envs: N environments to train on, which do not reset by themselves.
-        replay_buffer: where transitions go.
+        buffer: of the kind that the agent's `collects` asks for.
         evaluator: with environments of its own.
         logger, checkpoints: where results go.
         settings: when.
@@ -71,7 +94,7 @@ class Trainer:
         *,
         agent: Any,
         envs: VectorEnv,
-        replay_buffer: ReplayBuffer,
+        buffer: Buffer,
         evaluator: Evaluator,
         logger: Logger,
         checkpoints: CheckpointDirectory,
@@ -79,13 +102,16 @@ class Trainer:
         seeds: ptu.RunSeeds,
         show_progress: bool = True,
     ):
-        if agent.collects != "transitions":
-            raise ValueError(f"the trainer cannot collect {agent.collects!r}")
         self.agent = agent
+        self.learn = {
+            "transitions": self.learn_from_replay,
+            "rollout": self.learn_from_all,
+            "episodes": self.learn_from_all,
+        }[agent.collects]
         self.runner = EnvRunner(envs, seeds.env)
         self.action_space = envs.action_space
         self.action_space.seed(seeds.action_space)
-        self.replay_buffer = replay_buffer
+        self.buffer = buffer
         self.evaluator = evaluator
         self.logger = logger
         self.checkpoints = checkpoints
@@ -127,7 +153,9 @@ class Trainer:
                 self.save_checkpoint()
         except TrainingError:
             raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, EnvError):
+                error.step = self.step
             with contextlib.suppress(Exception):  # the first error is the one to show
                 self.save_checkpoint()
             raise
@@ -165,8 +193,8 @@ class Trainer:
         return self.agent.get_action(self.runner.observations, step=self.step)
 
     def store(self, transitions: Transitions) -> None:
-        """Insert one vector step into the replay buffer."""
-        self.replay_buffer.insert(
+        """Insert one vector step into the buffer."""
+        self.buffer.insert(
             transitions.observations,
             transitions.actions,
             transitions.rewards,
@@ -177,14 +205,24 @@ class Trainer:
         if self.settings.log_every_step:
             self.logger.log_step(vars(transitions), self.step)
 
-    def learn(self) -> None:
-        """Make the updates that are due."""
+    def learn_from_replay(self) -> None:
+        """Make the updates that are due, each on a batch of the replay buffer."""
         for _ in range(self.num_updates_due()):
-            batch = ptu.from_numpy(self.replay_buffer.sample(self.settings.batch_size))
-            self.metrics.add_update(self.agent.update(**batch, step=self.step))
-            # On a GPU this would wait for the device, so there it is done before logging only.
-            if ptu.device.type == "cpu":
-                self.check_losses()
+            batch = ptu.from_numpy(self.buffer.sample(self.settings.batch_size))
+            self.record_update(self.agent.update(**batch, step=self.step))
+
+    def learn_from_all(self) -> None:
+        """Once the buffer is full, make one update on all that it holds, and begin anew."""
+        if self.buffer.is_full:
+            experience = ptu.from_numpy(self.buffer.take())
+            self.record_update(self.agent.update(experience, step=self.step))
+
+    def record_update(self, metrics: dict[str, torch.Tensor]) -> None:
+        """Take note of what an update reported."""
+        self.metrics.add_update(metrics)
+        # On a GPU this would wait for the device, so there it is done before logging only.
+        if ptu.device.type == "cpu":
+            self.check_losses()
 
     def num_updates_due(self) -> int:
         """`updates_per_step` for each step since training started, less the updates made."""
@@ -221,7 +259,7 @@ class Trainer:
 
     def evaluate(self) -> None:
         """Run the evaluation episodes; log their statistics, and videos if asked for."""
-        evaluation = self.evaluator.run(self.agent, self.step)
+        evaluation = self.evaluator.run(self.agent, self.step, wrapper_states(self.runner.envs))
         self.last_evaluation = evaluation.metrics()
         self.logger.log_scalars(self.last_evaluation, self.step)
         for i, frames in enumerate(evaluation.videos):
@@ -232,7 +270,8 @@ class Trainer:
     def log_progress(self, bar: tqdm) -> None:
         """Log the last update, running means and speed; write all that was logged to disk."""
         self.check_losses()
-        self.logger.log_scalars(self.metrics.training_metrics(), self.step)
+        training_metrics = self.agent.gradient_norms() | self.metrics.take_training_metrics()
+        self.logger.log_scalars(training_metrics, self.step)
         self.logger.log_scalars(self.metrics.episode_metrics(), self.step)
         self.logger.log_scalars(self.clock.lap(self.step), self.step)
         self.logger.flush()
@@ -256,9 +295,10 @@ class Trainer:
         self.checkpoints.save_checkpoint(self.step, self.state_dict())
 
     def save_snapshot(self) -> None:
-        """Write the agent's weights."""
+        """Write all that acting needs: the agent's weights and the wrappers' statistics."""
         self.check_weights()
-        self.checkpoints.save_snapshot(self.step, self.agent.weights())
+        snapshot = {"weights": self.agent.weights(), "wrappers": wrapper_states(self.runner.envs)}
+        self.checkpoints.save_snapshot(self.step, snapshot)
 
     def state_dict(self) -> dict[str, Any]:
         """The whole state of the run."""
@@ -295,7 +335,7 @@ class Trainer:
         return {
             "agent": self.agent,
             "runner": self.runner,
-            "replay_buffer": self.replay_buffer,
+            "buffer": self.buffer,
             "metrics": self.metrics,
             "logger": self.logger,
             "checkpoints": self.checkpoints,

@@ -1,15 +1,32 @@
 """What an agent may ask of a policy and of a value function, whatever they are made of.
 
-Shapes: B batch, * one observation.
+Shapes: B batch, * one observation, F features, A action dimension or number of actions, K critics.
 """
 
 from abc import ABC, abstractmethod
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from hw.infrastructure.checkpoint import SavedModule
+
+
+class Backbone(nn.Module, ABC):
+    """Features of observations: (B, *) -> (B, F).
+
+    Its constructor is `Backbone(observation_shape, *, n_layers, size, activation)`, so that one
+    takes another's place, and it puts its parameters on `pytorch_util.device`.
+
+    Attributes:
+        feature_size: F.
+    """
+
+    feature_size: int
+
+    @abstractmethod
+    def forward(self, observations: Tensor) -> Tensor:
+        """Features (B, F) of observations (B, *), given as the environment made them."""
 
 
 class Policy(SavedModule, ABC):
@@ -32,12 +49,28 @@ class Policy(SavedModule, ABC):
         """Forget past observations; a policy without memory has nothing to do."""
 
 
+class ActionFunction(SavedModule, ABC):
+    """mu(s): observations (B, *) -> one action for each (B, A), without chance."""
+
+    @abstractmethod
+    def forward(self, observations: Tensor) -> Tensor:
+        """mu(s) for each observation; gradient flows through the action."""
+
+
 class StateValueFunction(SavedModule, ABC):
     """V(s): observations (B, *) -> values (B,)."""
 
     @abstractmethod
     def forward(self, observations: Tensor) -> Tensor:
         """V(s) for each observation."""
+
+
+class ActionValueFunction(SavedModule, ABC):
+    """Q(s, .): observations (B, *) -> the value of each of finitely many actions (B, A)."""
+
+    @abstractmethod
+    def forward(self, observations: Tensor) -> Tensor:
+        """Q(s, a) for each observation and every action a = 0 .. A - 1."""
 
 
 class StateActionValueFunction(SavedModule, ABC):
@@ -51,3 +84,19 @@ class StateActionValueFunction(SavedModule, ABC):
     def value(self, observations: Tensor, actions: Tensor) -> Tensor:
         """The same numbers, without gradient."""
         return self(observations, actions)
+
+
+class ActorCritic(SavedModule, ABC):
+    """pi(a | s) and V(s) in one module, whether or not they share a part."""
+
+    @abstractmethod
+    def policy(self, observations: Tensor) -> Distribution:
+        """The distribution pi(. | s) for each of the observations (B, *)."""
+
+    @abstractmethod
+    def value(self, observations: Tensor) -> Tensor:
+        """V(s) for each of the observations (B, *): (B,)."""
+
+    @abstractmethod
+    def forward(self, observations: Tensor) -> tuple[Distribution, Tensor]:
+        """Both, for observations (B, *); what they share is computed once."""

@@ -1,14 +1,16 @@
-"""Q(s, a) as a multilayer perceptron of the pair, and K of them at once.
+"""Q(s, a): as a multilayer perceptron of the pair, K of them at once, and K on backbones.
 
-Shapes: B batch (any leading shape), K critics, A action dimension.
+Shapes: B batch (any leading shape), * one observation, K critics, A action dimension, F features.
 """
 
+from collections.abc import Callable
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import hw.infrastructure.pytorch_util as ptu
 from hw.networks.backbones import EnsembleLinear, EnsembleMLP
-from hw.networks.interfaces import StateActionValueFunction
+from hw.networks.interfaces import Backbone, StateActionValueFunction
 
 
 class StateActionCritic(StateActionValueFunction):
@@ -67,3 +69,50 @@ class StateActionCriticEnsemble(StateActionValueFunction):
         for layer, single in zip(ours, theirs, strict=True):
             layer.weight[k] = single.weight.T
             layer.bias[k, 0] = single.bias
+
+
+class BackboneStateActionCritics(StateActionValueFunction):
+    """K critics, each with a backbone of its own: -> Q-values (K, B).
+
+        Q_k(s, a) = w_k . activation(W_k [backbone_k(s), a] + b_k) + c_k
+
+    Args:
+        make_backbone: makes a new backbone, observations (*) -> features (F), at each call.
+        num_critics: K.
+        action_dim: A.
+        size: units in the hidden layer.
+        activation: a name in `pytorch_util.ACTIVATIONS`.
+
+    Raises:
+        ValueError: `make_backbone` gave the same module twice.
+    """
+
+    def __init__(
+        self,
+        make_backbone: Callable[[], Backbone],
+        num_critics: int,
+        action_dim: int,
+        size: int,
+        activation: str,
+    ):
+        super().__init__()
+        self.backbones = nn.ModuleList(make_backbone() for _ in range(num_critics))
+        if len(set(self.backbones)) < num_critics:
+            raise ValueError("make_backbone must make a new module each time it is called")
+        input_size = self.backbones[0].feature_size + action_dim
+        self.net = EnsembleMLP(num_critics, input_size, 1, 1, size, activation)
+
+    def forward(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """Q_k(s, a) for every k: (K, B).
+
+        Args:
+            observations: (B, *); B is as many axes as `actions` has before its last. A backbone
+                sees them as one batch, so it need not know of leading shapes.
+            actions: (B, A).
+        """
+        batch_shape = actions.shape[:-1]
+        observations = observations.flatten(end_dim=len(batch_shape) - 1)
+        actions = actions.flatten(end_dim=-2)
+        pairs = [torch.cat([backbone(observations), actions], -1) for backbone in self.backbones]
+        q_values = self.net.layers(torch.stack(pairs))  # (K, prod(B), 1)
+        return q_values.reshape(-1, *batch_shape)

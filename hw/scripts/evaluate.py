@@ -8,6 +8,7 @@ from pathlib import Path
 import hw.infrastructure.pytorch_util as ptu
 from hw.env_configs.loading import load_config
 from hw.infrastructure.checkpoint import latest_state, load_state
+from hw.infrastructure.env_runner import load_wrapper_states
 from hw.infrastructure.errors import UserError
 from hw.infrastructure.evaluation import MAX_EVAL_ENVS, evaluate
 from hw.infrastructure.logger import write_video
@@ -24,11 +25,13 @@ def main(arguments: Sequence[str]) -> int:
 
     render_mode = "human" if args.human else "rgb_array" if args.video else None
     num_envs = 1 if render_mode else min(args.episodes, MAX_EVAL_ENVS)
-    envs = config.recipe.make_envs(num_envs, render_mode)
+    envs = config.recipe.envs.make_evaluation_envs(num_envs, render_mode)
     agent = config.recipe.make_agent(envs)
+    state = load_state(snapshot)
     try:
-        agent.load_weights(load_state(snapshot))
-    except (RuntimeError, AttributeError) as error:
+        agent.load_weights(state["weights"])
+        load_wrapper_states(envs, state["wrappers"])
+    except (RuntimeError, AttributeError, KeyError, TypeError) as error:
         raise UserError(f"{snapshot}: no snapshot of the run in {args.run_dir}") from error
     evaluation = evaluate(
         agent,

@@ -15,7 +15,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hw.envs.make_env import make_vector_env
+from hw.envs.make_env import EnvFactory
 from hw.infrastructure.checkpoint import load_state, save_state
 from hw.infrastructure.env_runner import EnvRunner
 
@@ -251,7 +251,8 @@ def test_an_environments_state_is_restored_to_the_last_bit(
     """After 50 steps, in the middle of episodes; the state goes through a file."""
 
     def make_runner(seed):
-        envs = make_vector_env(env_name, num_envs, max_episode_steps=max_episode_steps)
+        factory = EnvFactory(env_name, max_episode_steps=max_episode_steps)
+        envs = factory.make_training_envs(num_envs)
         envs.action_space.seed(0)
         return EnvRunner(envs, seed)
 

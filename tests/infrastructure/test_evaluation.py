@@ -207,22 +207,24 @@ def test_each_evaluation_draws_fresh_seeds_from_the_evaluators_own():
     agent, same, other = Agent(), Agent(), Agent()
     evaluator = make_evaluator(num_episodes=1)
     for step in range(8):
-        evaluator.run(agent, step)
+        evaluator.run(agent, step, {})
     seeds = first_seeds(agent)
     assert len(set(seeds)) == 8
     repeated = make_evaluator(num_episodes=1)
     for step in range(8):
-        repeated.run(same, step)
+        repeated.run(same, step, {})
     assert first_seeds(same) == seeds
-    make_evaluator(num_episodes=1, seed=1).run(other, 0)
+    make_evaluator(num_episodes=1, seed=1).run(other, 0, {})
     assert first_seeds(other)[0] not in seeds
 
 
 def test_the_seeds_depend_on_the_step_and_not_on_earlier_evaluations():
     agent = Agent()
     evaluator, fresh = make_evaluator(), make_evaluator()
-    evaluator.run(agent, 0)
-    np.testing.assert_array_equal(fresh.run(agent, 1).returns, evaluator.run(agent, 1).returns)
+    evaluator.run(agent, 0, {})
+    np.testing.assert_array_equal(
+        fresh.run(agent, 1, {}).returns, evaluator.run(agent, 1, {}).returns
+    )
 
 
 @pytest.mark.parametrize(
@@ -237,7 +239,7 @@ def test_environments_are_made_once_and_render_only_for_videos(num_episodes, num
     made = []
     evaluator = make_evaluator(num_episodes, num_videos, made=made)
     assert made == []
-    evaluations = [evaluator.run(Agent(), step) for step in (10, 20)]
+    evaluations = [evaluator.run(Agent(), step, {}) for step in (10, 20)]
     assert made == [expected]
     for evaluation in evaluations:
         assert evaluation.returns.shape == evaluation.lengths.shape == (num_episodes,)
@@ -248,7 +250,7 @@ def test_environments_are_made_once_and_render_only_for_videos(num_episodes, num
 def test_the_evaluator_hands_its_settings_to_the_agent():
     for deterministic in (True, False):
         agent = Agent()
-        make_evaluator(deterministic=deterministic).run(agent, step=5)
+        make_evaluator(deterministic=deterministic).run(agent, 5, {})
         assert {call[1:] for call in agent.calls} == {(5, deterministic)}
 
 

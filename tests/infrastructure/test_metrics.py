@@ -18,7 +18,7 @@ def tracker_of(returns):
 def test_nothing_is_reported_before_the_first_episode_and_the_first_update():
     tracker = MetricsTracker()
     assert tracker.episode_metrics() == {}
-    assert tracker.training_metrics() == {}
+    assert tracker.take_training_metrics() == {}
     assert math.isnan(tracker.mean_return())
 
 
@@ -42,12 +42,22 @@ def test_means_of_few_episodes_are_over_those_there_are():
 def test_the_last_update_is_reported_with_the_number_of_updates():
     tracker = MetricsTracker()
     loss = torch.tensor(2.0)
-    tracker.add_update({"critic/loss": torch.tensor(1.0), "only_then": torch.tensor(0.0)})
+    delayed = torch.tensor(0.0)
+    tracker.add_update({"critic/loss": torch.tensor(1.0), "actor/loss": delayed})
     tracker.add_update({"critic/loss": loss})
-    metrics = tracker.training_metrics()
-    assert metrics == {"critic/loss": loss, "train/num_updates": 2}
+    metrics = tracker.take_training_metrics()
+    assert metrics == {"critic/loss": loss, "actor/loss": delayed, "train/num_updates": 2}
     assert metrics["critic/loss"] is loss  # not copied off its device
-    assert tracker.training_metrics() == metrics
+    assert tracker.take_training_metrics() == metrics
+
+
+def test_a_histogram_is_handed_out_once_even_if_later_updates_have_none():
+    tracker = MetricsTracker()
+    advantages = torch.ones(3)
+    tracker.add_update({"actor/advantages": advantages})
+    tracker.add_update({"actor/loss": torch.tensor(1.0)})
+    assert tracker.take_training_metrics()["actor/advantages"] is advantages
+    assert "actor/advantages" not in tracker.take_training_metrics()
 
 
 def test_a_restored_tracker_goes_on_like_the_original():
@@ -59,7 +69,7 @@ def test_a_restored_tracker_goes_on_like_the_original():
             each.add_episode(Episode(1000.0, 7, seed=0))
         each.add_update({"critic/loss": torch.tensor(3.0)})
     assert restored.episode_metrics() == tracker.episode_metrics()
-    assert restored.training_metrics() == tracker.training_metrics()
+    assert restored.take_training_metrics() == tracker.take_training_metrics()
     assert restored.episode_metrics()["train/return_mean_100"] == (40 * 109.5 + 60 * 1000) / 100
 
 

@@ -1,4 +1,4 @@
-"""Networks: shapes, distributions, and K critics in one call against K separate ones."""
+"""Gaussian policies, and K critics in one call against K separate ones."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch
 from hw.infrastructure.checkpoint import save_state
 from hw.infrastructure.distributions import DiagonalNormal, TanhNormal
 from hw.infrastructure.errors import UserError
-from hw.networks.backbones import MLP, EnsembleLinear
+from hw.networks.backbones import EnsembleLinear
 from hw.networks.heads import MIN_STD
 from hw.networks.mlp_policy import MLPPolicy
 from hw.networks.state_action_value_critic import StateActionCritic, StateActionCriticEnsemble
@@ -91,13 +91,6 @@ def test_weights_are_saved_and_loaded(tmp_path):
     with pytest.raises(UserError, match="not a readable"):
         other.load(tmp_path / "bad.npz")
     save_state(tmp_path / "policy.npz", policy.state_dict())
-
-
-def test_a_backbone_says_how_many_features_it_makes():
-    backbone = MLP(4, n_layers=3, size=7, activation="tanh")
-    assert backbone.feature_size == 7
-    assert backbone(torch.randn(5, 4)).shape == (5, 7)
-    assert sum(isinstance(layer, torch.nn.Linear) for layer in backbone.layers) == 3
 
 
 @pytest.mark.parametrize("batch_shape", [(6,), (3, 6)])

@@ -33,7 +33,7 @@ def test_pendulum_is_near_optimal_at_20k_steps_on_every_seed(tmp_path):
     for seed in range(1, 11):
         run_dir = train("pendulum", seed, tmp_path)
         recipe = load_config(run_dir / "config.yaml").recipe
-        envs = recipe.make_envs(16, None)
+        envs = recipe.envs.make_evaluation_envs(16)
         agent = recipe.make_agent(envs)
         agent.load_weights(load_state(latest_state(run_dir / "snapshots")))
         means.append(evaluate(agent, envs, range(10_000, 11_000)).returns.mean())
@@ -54,7 +54,7 @@ def test_a_compiled_agent_follows_an_eager_one(tmp_path):
     config = load_config("experiments/sac/halfcheetah_autotune.yaml", {"hidden_size": 64})
     agents = []
     for is_compiled in (False, True):
-        envs = config.recipe.make_envs(1, None)
+        envs = config.recipe.envs.make_evaluation_envs(1)
         torch.manual_seed(0)
         agent = config.recipe.make_agent(envs)
         agent.compiler.is_enabled = is_compiled
