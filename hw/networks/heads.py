@@ -8,10 +8,10 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributions import Categorical
 
 import hw.infrastructure.pytorch_util as ptu
 from hw.infrastructure.distributions import (
+    Categorical,
     DiagonalNormal,
     make_multi_normal,
     make_tanh_transformed,
@@ -89,7 +89,7 @@ class CategoricalHead(nn.Module):
 
     def forward(self, features: Tensor) -> Categorical:
         """The distribution over actions for each row of features (B, F)."""
-        return Categorical(logits=self.output(features), validate_args=False)
+        return Categorical(self.output(features))
 
 
 class DeterministicHead(nn.Module):

@@ -5,7 +5,11 @@ import math
 import pytest
 import torch
 
-from hw.infrastructure.distributions import make_multi_normal, make_tanh_transformed
+from hw.infrastructure.distributions import (
+    Categorical,
+    make_multi_normal,
+    make_tanh_transformed,
+)
 
 
 def exact_log_prob(pre_tanh, mean, std):
@@ -139,3 +143,44 @@ def test_a_std_of_one_action_is_shared_by_the_batch():
     distribution = make_tanh_transformed(torch.zeros(7, 2), torch.tensor([0.1, 2.0]))
     assert distribution.std.shape == (7, 2)
     assert distribution.sample().shape == (7, 2)
+
+
+def categorical_pair(*shape):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(*shape, generator=generator, dtype=torch.float64, requires_grad=True)
+    return logits, Categorical(logits), torch.distributions.Categorical(logits=logits)
+
+
+def test_a_categorical_agrees_with_torchs_in_values_and_gradients():
+    logits, ours, theirs = categorical_pair(6, 4)
+    actions = torch.tensor([0, 1, 2, 3, 0, 1])
+    assert torch.equal(ours.mode, theirs.mode)
+    torch.testing.assert_close(ours.probs, theirs.probs)
+    for name, arguments in (("log_prob", [actions]), ("entropy", [])):
+        found, expected = (getattr(each, name)(*arguments) for each in (ours, theirs))
+        torch.testing.assert_close(found, expected)
+        gradients = [torch.autograd.grad(value.sum(), logits)[0] for value in (found, expected)]
+        torch.testing.assert_close(*gradients)
+
+
+def test_a_categorical_takes_leading_sample_shapes():
+    _, ours, theirs = categorical_pair(5, 3)
+    actions = ours.sample((7,))
+    assert actions.shape == (7, 5)
+    assert actions.dtype == torch.int64
+    torch.testing.assert_close(ours.log_prob(actions), theirs.log_prob(actions))
+
+
+def test_a_categorical_samples_each_action_as_often_as_it_says():
+    torch.manual_seed(0)
+    probabilities = torch.tensor([0.5, 0.3, 0.15, 0.05])
+    actions = Categorical(probabilities.log()).sample((100_000,))
+    frequencies = torch.bincount(actions, minlength=4) / 100_000
+    torch.testing.assert_close(frequencies, probabilities, atol=0.006, rtol=0.0)
+
+
+def test_a_categorical_stays_finite_for_extreme_logits():
+    distribution = Categorical(torch.tensor([[1e4, -1e4, 0.0]]))
+    assert torch.equal(distribution.sample((10,)), torch.zeros(10, 1, dtype=torch.int64))
+    assert torch.isfinite(distribution.entropy()).all()
+    assert torch.isfinite(distribution.log_prob(torch.tensor([1]))).all()
