@@ -159,7 +159,10 @@ def test_a_categorical_agrees_with_torchs_in_values_and_gradients():
     for name, arguments in (("log_prob", [actions]), ("entropy", [])):
         found, expected = (getattr(each, name)(*arguments) for each in (ours, theirs))
         torch.testing.assert_close(found, expected)
-        gradients = [torch.autograd.grad(value.sum(), logits)[0] for value in (found, expected)]
+        gradients = [
+            torch.autograd.grad(value.sum(), logits, retain_graph=True)[0]
+            for value in (found, expected)
+        ]
         torch.testing.assert_close(*gradients)
 
 
