@@ -22,6 +22,8 @@ setup(
         "pytest",
     ],
     extras_require={
+        "atari": ["ale-py", "opencv-python-headless"],
+        "box2d": ["gymnasium[box2d]"],
         "video": ["moviepy>=2"],
         "plots": ["matplotlib"],
         "wandb": ["wandb"],

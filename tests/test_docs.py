@@ -1,9 +1,12 @@
 """Every snippet and command of the documents is executed, so that none can drift."""
 
 import contextlib
+import inspect
 import io
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +14,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hw.env_configs.loading import bind
+from hw.env_configs.loading import bind, find_factory
 from hw.scripts import evaluate, run
 
-PAGES = [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
+PAGES = [Path("README.md"), *sorted(Path("docs").glob("**/*.md"))]
 READMES = sorted(Path("hw").glob("**/README.md"))
-SHORT = ["total_steps=300", "training_starts=100", "random_steps=50", "num_eval_trajectories=1"]
+# A block whose first line names a file is that file: the reader is to write it.
+FILE_NAME = re.compile(r"\A# ((?:hw|experiments)/[\w./]+)\n")
 # Commands that other tests or CI run, or that wait for a person.
 RUN_ELSEWHERE = {
     "make run",
@@ -36,6 +40,39 @@ def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
 
 
+def files(page):
+    """Files that a page has its reader write, by name."""
+    found = [*blocks(page, "python"), *blocks(page, "yaml")]
+    return {match[1]: block for block in found if (match := FILE_NAME.match(block))}
+
+
+def run_with_files(page, words, folder):
+    """Run Python on these words, in a copy of the package that holds the files of a page."""
+    shutil.copytree("hw", folder / "hw", ignore=shutil.ignore_patterns("__pycache__"))
+    for name, text in files(page).items():
+        assert not Path(name).exists(), f"{page} would overwrite {name}"
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    subprocess.run([sys.executable, *words], cwd=folder, env=environment, check=True, timeout=120)
+
+
+def short_settings(path):
+    """Settings that let an experiment end soon, of those that it has."""
+    experiment = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    budget = "total_episodes=2" if "total_episodes" in experiment else "total_steps=300"
+    keys = inspect.signature(find_factory(experiment["base_config"])).parameters
+    short = {"training_starts": 100, "random_steps": 50}
+    if experiment["base_config"] == "pg":
+        short["batch_size"] = 50
+    return [
+        budget,
+        "num_eval_trajectories=1",
+        *(f"{key}={value}" for key, value in short.items() if key in keys),
+    ]
+
+
 def commands(page):
     for block in blocks(page, "bash"):
         for line in block.replace("\\\n", " ").splitlines():
@@ -49,13 +86,19 @@ def run_dir(tmp_path_factory):
     """A short run for commands that need one."""
     data_dir = tmp_path_factory.mktemp("docs")
     path = "experiments/sac/pendulum.yaml"
-    assert run.main(["-cfg", path, "--data_dir", str(data_dir), "--set", *SHORT]) == 0
+    assert (
+        run.main(["-cfg", path, "--data_dir", str(data_dir), "--set", *short_settings(path)]) == 0
+    )
     (found,) = data_dir.iterdir()
     return found
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_python_blocks_run_in_order(page):
+def test_python_blocks_run_in_order(page, tmp_path):
+    if files(page):
+        snippets = [block for block in blocks(page, "python") if not FILE_NAME.match(block)]
+        run_with_files(page, ["-c", "\n".join(snippets)], tmp_path)
+        return
     namespace = {"__name__": "__docs__"}
     with contextlib.redirect_stdout(io.StringIO()):
         for block in blocks(page, "python"):
@@ -66,7 +109,7 @@ def test_python_blocks_run_in_order(page):
 def test_complete_experiments_in_yaml_blocks_load(page):
     for block in blocks(page, "yaml"):
         content = yaml.safe_load(block)
-        if "base_config" in content:
+        if "base_config" in content and not FILE_NAME.match(block):
             bind(content)
 
 
@@ -83,12 +126,16 @@ def test_commands_run(page, command, run_dir, tmp_path):
         return
     words = shlex.split(command)
     assert words[0] == "python", command
+    if files(page):
+        run_with_files(page, words[1:], tmp_path)
+        return
     arguments = [str(run_dir) if word == "RUN_DIR" else word for word in words[2:]]
     if words[1] == "hw/scripts/run.py":
         if "--resume" in arguments:
             short = ["--set", "total_steps=350"]
         else:
-            short = ["--data_dir", str(tmp_path), "--set", *SHORT]
+            path = arguments[arguments.index("-cfg") + 1]
+            short = ["--data_dir", str(tmp_path), "--set", *short_settings(path)]
         assert run.main([*arguments, *short]) == 0
     elif words[1] == "hw/scripts/evaluate.py":
         if "--episodes" in arguments:
@@ -110,7 +157,7 @@ def test_files_and_links_that_a_page_names_exist(page):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page} links to {target}"
     for name in re.findall(r"`((?:hw|docs|experiments|tests|benchmarks)/[\w./]+)`", text):
-        if name != "hw/envs/corridor.py":  # an example of a file to write
+        if name not in files(page):
             assert Path(name).exists(), f"{page} names {name}"
 
 

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+from gymnasium.vector import VectorEnv
+
 import hw.infrastructure.pytorch_util as ptu
+from hw.agents.base_agent import BaseAgent
 from hw.env_configs.loading import RunConfig
 from hw.env_configs.run_settings import UPDATES_WORTH_COMPILING
-from hw.infrastructure.checkpoint import CheckpointDirectory, load_latest_state
+from hw.infrastructure.checkpoint import CheckpointDirectory, load_latest_state, load_state
+from hw.infrastructure.env_runner import load_wrapper_states
 from hw.infrastructure.errors import UserError
 from hw.infrastructure.evaluation import Evaluator
 from hw.infrastructure.logger import Logger
@@ -63,6 +67,20 @@ def is_worth_compiling(config: RunConfig) -> bool:
     if choice == "auto":
         return config.recipe.num_gradient_steps >= UPDATES_WORTH_COMPILING
     return choice
+
+
+def load_snapshot(path: Path, agent: BaseAgent, envs: VectorEnv) -> None:
+    """Give the agent a snapshot's weights, and the environments' wrappers its statistics.
+
+    Raises:
+        UserError: it is missing or damaged, or of another run.
+    """
+    state = load_state(path)
+    try:
+        agent.load_weights(state["weights"])
+        load_wrapper_states(envs, state["wrappers"])
+    except (RuntimeError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: does not fit the run's config.yaml") from error
 
 
 def resume(trainer: Trainer, run_dir: Path) -> None:

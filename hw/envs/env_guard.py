@@ -71,10 +71,15 @@ class EnvGuard(gym.Wrapper):
 
     def _check_shape(self, observation: Any) -> None:
         """Numbers and nested lists have a shape too, though no attribute of that name."""
-        if self.shape is not None and np.shape(observation) != self.shape:
+        if self.shape is None:
+            return
+        try:
+            shape = np.shape(observation)
+        except ValueError:  # rows of unequal length
+            shape = None
+        if shape != self.shape:
             raise EnvError(
-                f"{self.where}: an observation of shape {np.shape(observation)}, where its space "
-                f"has {self.shape}"
+                f"{self.where}: an observation of shape {shape}, where its space has {self.shape}"
             )
 
     def _refuse_reward(self, reward: Any) -> NoReturn:

@@ -124,7 +124,7 @@ class EnvFactory:
         else:
             make = {"sync": make_sync, "async": make_async}[self.vectorization]
             envs = make(partial(self._make_one, per_env), num_envs, env_name=self.env_name)
-        return _wrap_vector(envs, of_vector)
+        return _wrap_vector(envs, self.env_name, of_vector)
 
     def make_evaluation_envs(self, num_envs: int, render_mode: str | None = None) -> VectorEnv:
         """N environments whose rewards are the task's own, and whose statistics stand still.
@@ -141,7 +141,7 @@ class EnvFactory:
         )
         make_one = partial(self._make_one, per_env, render_mode)
         envs = make_sync(make_one, num_envs, env_name=self.env_name)
-        return _wrap_vector(envs, of_vector, is_frozen=True)
+        return _wrap_vector(envs, self.env_name, of_vector, is_frozen=True)
 
     def _make_one(self, specs: Sequence[WrapperSpec], render_mode: str | None = None) -> gym.Env:
         return _make_wrapped(
@@ -196,8 +196,9 @@ def _check_env_kwargs(env_kwargs: Mapping[str, Any]) -> None:
 
 
 def _wrap_vector(
-    envs: VectorEnv, specs: Sequence[WrapperSpec], is_frozen: bool = False
+    envs: VectorEnv, env_name: str, specs: Sequence[WrapperSpec], is_frozen: bool = False
 ) -> VectorEnv:
+    envs.unwrapped.spec = gym.registry.get(env_name.rpartition(":")[2])
     try:
         for spec in specs:
             envs = spec.apply(envs)

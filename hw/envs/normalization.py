@@ -38,8 +38,10 @@ class RunningMeanStd:
             batch: (B, *), of any dtype.
         """
         batch = np.asarray(batch, np.float64)
-        if len(batch):
-            self.merge(batch.mean(axis=0), batch.var(axis=0), len(batch))
+        count = len(batch)
+        if count > 0:
+            mean = batch.sum(axis=0) / count  # half the time of np.mean, for small batches
+            self.merge(mean, ((batch - mean) ** 2).sum(axis=0) / count, count)
 
     def merge(self, mean: np.ndarray, variance: np.ndarray, count: int) -> None:
         """Combine with the moments of other samples, exactly as if all had been seen together.

@@ -139,6 +139,12 @@ def list_states(directory: Path) -> list[Path]:
     return sorted(Path(directory).glob("step_*.npz"))
 
 
+def step_of(path: Path) -> int:
+    """The step at which a state in such a directory was saved; 0 for another name."""
+    digits = path.stem.removeprefix("step_")
+    return int(digits) if digits.isdigit() else 0
+
+
 def latest_state(directory: Path) -> Path:
     """The newest state in a checkpoints or snapshots directory.
 

@@ -115,7 +115,7 @@ def evaluate(
         seeds: of the episodes' resets.
         deterministic: act by the policy's mode instead of a sample.
         step: handed to `get_action`.
-        num_videos: record the first so many episodes.
+        num_videos: record the first so many episodes, from their first observation to their last.
     """
     returns, lengths = np.zeros(len(seeds)), np.zeros(len(seeds), np.int64)
     videos: list[list[np.ndarray]] = [[] for _ in range(min(num_videos, len(seeds)))]
@@ -134,13 +134,30 @@ def evaluate(
                 observations, _ = envs.reset(seed=reset_seeds, options={"reset_mask": ended})
                 observations = observations.copy()
             check_observations(envs, observations)
-            if np.isin(episodes, np.arange(len(videos))).any():
-                for episode, frame in zip(episodes, envs.render(), strict=True):
-                    if 0 <= episode < len(videos):
-                        videos[episode].append(frame)
+            film(envs, videos, episodes)
             actions = agent.get_action(observations, step=step, deterministic=deterministic)
             observations, rewards, dones, truncateds, _ = envs.step(actions)
             active = episodes >= 0
             returns[episodes[active]] += rewards[active]
             lengths[episodes[active]] += 1
             ended = dones | truncateds
+            film(envs, videos, np.where(ended, episodes, -1))
+
+
+def film(envs: VectorEnv, videos: list[list[np.ndarray]], episodes: np.ndarray) -> None:
+    """Append a frame to the video of each of these episodes that has one; (N,), -1 for none."""
+    if np.isin(episodes, np.arange(len(videos))).any():
+        for episode, frame in zip(episodes, envs.render(), strict=True):
+            if 0 <= episode < len(videos):
+                videos[episode].append(frame)
+
+
+def first_lasting(steps: Sequence[int], returns: Sequence[float], threshold: float) -> int | None:
+    """The first step from which on all returns are above a threshold; None if the last is not."""
+    lasting = None
+    for step, value in zip(steps, returns, strict=True):
+        if value <= threshold:
+            lasting = None
+        elif lasting is None:
+            lasting = step
+    return lasting

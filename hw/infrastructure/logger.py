@@ -12,6 +12,10 @@ from tensorboardX import SummaryWriter
 
 from hw.infrastructure.errors import MissingExtraError
 
+# Of the copy of a video that TensorBoard shows, as a GIF.
+MAX_PREVIEW_FRAMES = 100
+MAX_PREVIEW_SIDE = 240
+
 
 class Logger:
     """Logs to one run directory.
@@ -98,11 +102,19 @@ class Logger:
     def log_video(self, frames: np.ndarray, name: str, step: int, fps: float) -> Path:
         """Write frames (T, height, width, 3), uint8, as videos/<name>_step_<step>.mp4.
 
+        TensorBoard shows a smaller copy, with frames left out.
+
         Raises:
             MissingExtraError: the extra `video` is not installed.
         """
         path = self.run_dir / "videos" / f"{name.replace('/', '_')}_step_{step}.mp4"
         write_video(frames, path, fps)
+        stride = math.ceil(len(frames) / MAX_PREVIEW_FRAMES)
+        shrink = math.ceil(max(frames.shape[1:3]) / MAX_PREVIEW_SIDE)
+        preview = frames[::stride, ::shrink, ::shrink]
+        self.writer.add_video(
+            name, preview[None], step, fps=max(1.0, fps / stride), dataformats="NTHWC"
+        )
         return path
 
     def flush(self) -> None:
@@ -173,6 +185,20 @@ def write_video(frames: np.ndarray, path: Path, fps: float) -> None:
     duration = (len(frames) + 0.5) / fps
     clip = VideoClip(lambda t: frames[round(t * fps), :height, :width], duration=duration)
     clip.write_videofile(str(path), fps=fps, audio=False, logger=None)
+
+
+def write_picture(frame: np.ndarray, path: Path) -> None:
+    """Write a frame (height, width, 3), uint8, as a png file.
+
+    Raises:
+        MissingExtraError: the extra `video` is not installed.
+    """
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise MissingExtraError("writing a picture", "video") from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(frame).save(path)
 
 
 def _cut_back(file: TextIO, num_bytes: int) -> None:

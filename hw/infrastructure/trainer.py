@@ -7,7 +7,7 @@ import contextlib
 import math
 import sys
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 import torch
@@ -187,10 +187,17 @@ class Trainer:
             )
 
     def choose_actions(self) -> np.ndarray:
-        """Random actions at first, then the agent's, one for each environment."""
+        """Random actions at first, then the agent's, one for each environment.
+
+        Raises:
+            TrainingError: an action is not finite.
+        """
         if self.step < self.settings.random_steps:
             return self.action_space.sample()
-        return self.agent.get_action(self.runner.observations, step=self.step)
+        actions = self.agent.get_action(self.runner.observations, step=self.step)
+        if actions.dtype.kind == "f" and not np.isfinite(actions).all():
+            self.fail("an action is not finite")
+        return actions
 
     def store(self, transitions: Transitions) -> None:
         """Insert one vector step into the buffer."""
@@ -234,10 +241,7 @@ class Trainer:
         """Raise a TrainingError if a loss of the last update is not finite."""
         for name, value in self.metrics.last_update.items():
             if name.endswith("/loss") and not math.isfinite(value):
-                raise TrainingError(
-                    f"{name} is {float(value)} at step {self.step}; training has stopped, "
-                    f"{self.checkpoints.last_good()}"
-                )
+                self.fail(f"{name} is {float(value)}")
 
     def report(self, bar: tqdm) -> None:
         """Log, evaluate and save, each where its interval was crossed."""
@@ -259,6 +263,7 @@ class Trainer:
 
     def evaluate(self) -> None:
         """Run the evaluation episodes; log their statistics, and videos if asked for."""
+        self.check_weights()
         evaluation = self.evaluator.run(self.agent, self.step, wrapper_states(self.runner.envs))
         self.last_evaluation = evaluation.metrics()
         self.logger.log_scalars(self.last_evaluation, self.step)
@@ -284,10 +289,13 @@ class Trainer:
         """Raise a TrainingError if a weight is not finite."""
         for name, weight in self.agent.weights().items():
             if not torch.isfinite(weight).all():
-                raise TrainingError(
-                    f"{name} is not finite at step {self.step}; training has stopped, "
-                    f"{self.checkpoints.last_good()}"
-                )
+                self.fail(f"{name} is not finite")
+
+    def fail(self, what: str) -> NoReturn:
+        """Raise a TrainingError that says what is wrong, when, and what is left of the run."""
+        raise TrainingError(
+            f"{what} at step {self.step}; training has stopped, {self.checkpoints.last_good()}"
+        )
 
     def save_checkpoint(self) -> None:
         """Write everything that `load_state_dict` needs to go on."""

@@ -47,7 +47,7 @@ def drive_envs(envs, num_steps, seed=0):
     return events
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def drive():
     return drive_envs
 

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from hw.envs.make_env import make_env, make_vector_env
+from hw.envs.make_env import EnvFactory, make_env
 from hw.infrastructure.errors import ConfigError
 
 PROBE = "HwTests/Probe-v0"
@@ -180,13 +180,21 @@ def test_a_missing_module_is_named():
         make_env("no_such_module:Maze-v0")
 
 
-def test_a_missing_dependency_of_an_environment_is_named(probe):
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("no module maze3d", "needs a package that is not installed: no module maze3d"),
+        ('Box2D is not installed, run `pip install "gymnasium[box2d]"`', r"-e '\.\[box2d\]'$"),
+        ("No module named 'ale_py'", r"pip install -e '\.\[atari\]'$"),
+    ],
+)
+def test_a_missing_dependency_of_an_environment_is_named(probe, message, told):
     def make_without_dependency(render_mode=None):
-        raise gym.error.DependencyNotInstalled("no module box2d")
+        raise gym.error.DependencyNotInstalled(message)
 
     gym.registry.pop(PROBE, None)
     gym.register(PROBE, make_without_dependency)
-    with pytest.raises(ConfigError, match="needs a package that is not installed: no module box2d"):
+    with pytest.raises(ConfigError, match=told):
         make_env(PROBE)
 
 
@@ -206,10 +214,12 @@ def test_a_module_may_register_the_environment(tmp_path, monkeypatch):
 # Several at once
 
 
-def test_a_vector_environment_is_of_such_environments_and_never_resets_itself():
-    envs = make_vector_env("Pendulum-v1", 3, max_episode_steps=2)
+@pytest.mark.parametrize("method", ["make_training_envs", "make_evaluation_envs"])
+def test_a_vector_environment_is_of_such_environments_and_never_resets_itself(method):
+    envs = getattr(EnvFactory("Pendulum-v1", max_episode_steps=2), method)(3)
     assert envs.metadata["autoreset_mode"] is AutoresetMode.DISABLED
     assert envs.single_action_space == Box(-1.0, 1.0, (1,))
+    assert envs.spec.id == "Pendulum-v1"
     envs.reset(seed=[4, 5, 6])
     actions = np.array([[0.5], [-1.0], [0.0]], np.float32)
     envs.step(actions)
@@ -223,16 +233,47 @@ def test_a_vector_environment_is_of_such_environments_and_never_resets_itself():
         observation, reward, *_ = env.step(actions[i])
         np.testing.assert_array_equal(observations[i], observation)
         assert rewards[i] == reward
+    first = envs.reset(seed=[7, 0, 0], options={"reset_mask": np.array([True, False, False])})[0]
+    np.testing.assert_array_equal(first[0], make_env("Pendulum-v1").reset(seed=7)[0])
+    np.testing.assert_array_equal(first[1:], observations[1:])
 
 
 def test_a_vector_environment_passes_its_settings_on():
-    envs = make_vector_env("MountainCarContinuous-v0", 2, clip_actions=True)
+    envs = EnvFactory("MountainCarContinuous-v0", clip_actions=True).make_training_envs(2)
     envs.reset(seed=0)
     ((far, near), *_) = envs.step(np.array([[50.0], [1.0]], np.float32))
     assert envs.single_action_space == Box(-1.0, 1.0, (1,))
     assert far.shape == near.shape == (2,)
     rewards = envs.step(np.array([[50.0], [1.0]], np.float32))[1]
     np.testing.assert_allclose(rewards, [-0.1, -0.1], rtol=1e-6)  # -0.1 action^2
+
+
+# Arguments of the environment
+
+
+def test_an_environment_is_given_its_arguments():
+    for envs in (
+        EnvFactory("GridWorld-v0", env_kwargs={"size": 3}).make_training_envs(1),
+        EnvFactory("GridWorld-v0", env_kwargs={"size": 3}).make_evaluation_envs(1),
+    ):
+        envs.reset(seed=0)
+        np.testing.assert_array_equal(envs.step(np.array([1]))[0], [[0.5, 0.0]])
+
+
+@pytest.mark.parametrize(
+    ("env_kwargs", "message"),
+    [
+        ({"siz": 3}, "GridWorld-v0 knows no 'siz'; did you mean 'size'"),
+        ({"size": 0}, "GridWorld-v0 refuses {'size': 0}: size is 0; it must be at least 2"),
+        ({"walls": [[0, 1], [1, 0]]}, "GridWorld-v0 refuses .* no way to the goal"),
+        ({"max_episode_steps": 3}, "max_episode_steps does not belong here"),
+        ({"render_mode": "human"}, "render_mode does not belong here"),
+    ],
+)
+def test_wrong_arguments_of_an_environment_are_named(env_kwargs, message):
+    with pytest.raises(ConfigError, match=message) as error:
+        make_env("GridWorld-v0", env_kwargs=env_kwargs)
+    assert error.value.key == "env_kwargs"
 
 
 def test_rendering_gives_frames():

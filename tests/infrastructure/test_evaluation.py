@@ -157,9 +157,10 @@ def test_the_first_episodes_are_recorded_frame_by_frame(num_envs, num_videos):
     assert len(evaluation.videos) == num_videos
     for seed, frames in zip(seeds, evaluation.videos, strict=False):
         assert frames.dtype == np.uint8
-        assert frames.shape == (episode_length(seed), 2, 2, 3)
+        num_frames = episode_length(seed) + 1  # the last observation is seen too
+        assert frames.shape == (num_frames, 2, 2, 3)
         assert set(frames[..., 0].ravel()) == {seed}
-        np.testing.assert_array_equal(frames[:, 0, 0, 1], np.arange(episode_length(seed)))
+        np.testing.assert_array_equal(frames[:, 0, 0, 1], np.arange(num_frames))
 
 
 def test_more_videos_than_episodes_are_as_many_as_episodes():

@@ -1,10 +1,12 @@
 """What the logger writes, read back by those who will read it."""
 
+import io
 import json
 import sys
 from types import SimpleNamespace
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -229,6 +231,19 @@ def test_a_video_of_odd_size_loses_a_row_and_a_column(tmp_path):
     red, green, blue = read[:, 20:].reshape(-1, 3).mean(axis=0)
     assert red > 200
     assert max(green, blue, read[:, :12].mean()) < 40
+
+
+def test_tensorboard_shows_a_small_copy_of_a_video(tmp_path):
+    frames = np.zeros((250, 500, 500, 3), np.uint8)
+    logger = Logger(tmp_path)
+    logger.log_video(frames, "eval/episode_0", step=500, fps=30)
+    logger.close()
+    (image,) = read_events(tmp_path).Images("eval/episode_0")
+    assert image.step == 500
+    with PIL.Image.open(io.BytesIO(image.encoded_image_string)) as gif:
+        assert gif.format == "GIF"
+        assert gif.n_frames <= 84
+        assert gif.size == (167, 167)
 
 
 def test_a_missing_video_package_is_named(tmp_path, monkeypatch):

@@ -293,7 +293,7 @@ def test_a_checkpoint_of_another_run_is_named(tmp_path, experiment):
     (run_dir / "config.yaml").write_text(yaml.safe_dump(config | {"hidden_size": 16}))
     with pytest.raises(UserError, match="step_000000000600.npz: does not fit this run's config"):
         run.main(["--resume", str(run_dir), "--set", "total_steps=700"])
-    with pytest.raises(UserError, match="step_000000000600.npz: no snapshot of the run"):
+    with pytest.raises(UserError, match="step_000000000600.npz: does not fit the run's config"):
         evaluate.main([str(run_dir)])
 
 
