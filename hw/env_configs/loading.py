@@ -194,7 +194,8 @@ def _validate(schema: dict[str, inspect.Parameter], given: dict[str, Any]) -> di
     }
     model = create_model("Settings", __config__=ConfigDict(strict=True), **definitions)
     try:
-        return model(**given).model_dump(mode="json")
+        settings = model(**given)
+        return {key: _with_lists(getattr(settings, key)) for key in schema}
     except ValidationError as error:
         first = error.errors()[0]
         key = str(first["loc"][0])
@@ -205,6 +206,11 @@ def _validate(schema: dict[str, inspect.Parameter], given: dict[str, Any]) -> di
         raise ConfigError(
             f"{where + ' ' if where else ''}{message}, got {reprlib.repr(first['input'])}", key=key
         ) from error
+
+
+def _with_lists(value: Any) -> Any:
+    """As YAML would give it: a list for a tuple."""
+    return [_with_lists(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 class _Loader(yaml.SafeLoader):
