@@ -3,8 +3,8 @@
 Shapes: N environments (lanes), * one observation.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -105,6 +105,28 @@ class EnvRunner:
         ]
         self._begin_episodes(ended)
         return transitions, episodes
+
+    def collect_rollouts(
+        self, n_steps: int, choose_actions: Callable[[np.ndarray], np.ndarray]
+    ) -> tuple[dict[str, np.ndarray], list[Episode]]:
+        """Act for `n_steps` steps in every environment, from where it stands.
+
+        Args:
+            choose_actions: observations (N, *) -> actions (N, ...).
+
+        Returns:
+            a dict of the fields of `Transitions`, each (T, N, ...), and the episodes that ended.
+        """
+        if self.observations is None:
+            self.reset()
+        rows: list[Transitions] = []
+        ended: list[Episode] = []
+        for _ in range(n_steps):
+            transitions, episodes = self.step(choose_actions(self.observations))
+            rows.append(transitions)
+            ended += episodes
+        names = (field.name for field in fields(Transitions))
+        return {name: np.stack([getattr(row, name) for row in rows]) for name in names}, ended
 
     def close(self) -> None:
         """Close the environments."""

@@ -204,7 +204,8 @@ def test_one_step_targets(use_double_q, expected, dones_type):
 
 
 @pytest.mark.parametrize(
-    ("use_double_q", "next_values"), [(False, [4.0, 3.0, 6.0, -1.0]), (True, [1.0, 2.0, -5.0, -2.0])]
+    ("use_double_q", "next_values"),
+    [(False, [4.0, 3.0, 6.0, -1.0]), (True, [1.0, 2.0, -5.0, -2.0])],
 )
 def test_n_step_targets_through_an_end_and_through_a_time_limit(use_double_q, next_values):
     agent = make_table_agent(use_double_q=use_double_q)

@@ -289,3 +289,20 @@ def test_lanes_restored_in_different_episodes_keep_their_own_beginnings():
     np.testing.assert_array_equal(restored.observations, observations)
     counts = [env.count for env in restored.envs.envs]
     assert counts == observations[:, 1].tolist()
+
+
+def test_a_rollout_is_what_the_single_steps_would_have_been():
+    def act(observations):
+        return observations[:, 1:2] / 8 + 1.0
+
+    runner, stepped = counting_runner(3, seed=5), counting_runner(3, seed=5)
+    stepped.reset()
+    for num_steps in (7, 4):  # the second goes on where the first ended
+        rollout, episodes = runner.collect_rollouts(num_steps, act)
+        expected = [stepped.step(act(stepped.observations)) for _ in range(num_steps)]
+        for name, values in rollout.items():
+            assert values.shape[:2] == (num_steps, 3)
+            np.testing.assert_array_equal(
+                values, np.stack([getattr(transitions, name) for transitions, _ in expected])
+            )
+        assert episodes == [episode for _, ended in expected for episode in ended]
