@@ -1,10 +1,11 @@
-"""Our soft actor-critic, a chunk of steps at a time."""
+"""Our training, a chunk of steps at a time."""
 
 import sys
 import tempfile
 from pathlib import Path
 
-from worker import ENV_NAME, TRAINING_STARTS, serve
+from cases import CASES, TRAINING_STARTS
+from worker import serve
 
 import hw.infrastructure.pytorch_util as ptu
 from hw.env_configs.assemble import make_trainer
@@ -13,27 +14,16 @@ from hw.env_configs.loading import bind
 
 def main() -> None:
     """Serve the benchmark."""
-    size, is_compiled = int(sys.argv[1]), sys.argv[2] == "True"
+    name, is_compiled = sys.argv[1], sys.argv[2] == "True"
     ptu.enable_fast_matmul()
+    never = 10**9
     config = bind(
         {
-            "base_config": "sac",
-            "env_name": ENV_NAME,
-            "total_steps": 10**9,
-            "training_starts": TRAINING_STARTS,
-            "random_steps": TRAINING_STARTS,
-            "batch_size": size,
-            "hidden_size": size,
-            "num_layers": 2,
-            "activation": "relu",
-            "actor_gradient_type": "reparametrize",
-            "num_critic_networks": 2,
-            "target_critic_backup_type": "min",
-            "use_soft_target_update": True,
-            "learn_temperature": True,
-            "eval_interval": 10**9,
-            "checkpoint_interval": 10**9,
-            "snapshot_interval": 10**9,
+            **CASES[name].ours,
+            "total_steps": never,
+            "eval_interval": never,
+            "checkpoint_interval": never,
+            "snapshot_interval": never,
             "compile": is_compiled,
         }
     )
@@ -41,7 +31,7 @@ def main() -> None:
         trainer = make_trainer(config, Path(run_dir), show_progress=False)
 
         def train(num_steps: int) -> None:
-            for _ in range(num_steps):
+            for _ in range(num_steps // config.recipe.num_envs):
                 trainer.run_step()
 
         train(TRAINING_STARTS + 100)

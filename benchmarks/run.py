@@ -2,7 +2,7 @@
 
 Each library trains in a process of its own, and they take turns at short chunks of steps, so that a
 machine whose speed drifts slows all alike. Settings are equal: the same environment, networks and
-batch, one environment, one update a step, every thread that the machine has. Quote the ratios.
+batch, as many environments and updates, every thread that the machine has. Quote the ratios.
 """
 
 import argparse
@@ -11,35 +11,31 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cases import CASES
+
 WORKERS = {
     "ours": "ours.py",
     "ours, compiled": "ours.py",
-    "Stable-Baselines3": "stable_baselines3_sac.py",
-}
-BENCHMARKS = {
-    "sac": [
-        ("SAC HalfCheetah-v5, 2x256, batch 256", 256),
-        ("SAC HalfCheetah-v5, 2x128, batch 128", 128),
-    ]
+    "Stable-Baselines3": "peer_stable_baselines3.py",
 }
 
 
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="sac", help="comma-separated: " + ", ".join(BENCHMARKS))
+    parser.add_argument("--only", help="comma-separated: " + ", ".join(CASES))
     parser.add_argument("--chunk_seconds", type=float, default=1.0, help="about one turn's length")
     parser.add_argument("--rounds", type=int, default=15, help="turns of each library")
     args = parser.parse_args()
-    names = args.only.split(",")
-    unknown = set(names) - set(BENCHMARKS)
+    names = args.only.split(",") if args.only else list(CASES)
+    unknown = set(names) - set(CASES)
     if unknown:
-        parser.error(f"unknown {', '.join(sorted(unknown))}; choose from {', '.join(BENCHMARKS)}")
-    for title, size in (case for name in names for case in BENCHMARKS[name]):
-        print(f"\n{title}\n")
+        parser.error(f"unknown {', '.join(sorted(unknown))}; choose from {', '.join(CASES)}")
+    for case in names:
+        print(f"\n{CASES[case].title}\n")
         print(f"| {'library':18} | steps/s, median | min to max | ours beside it |")
         print("|---|---|---|---|")
-        speeds = measure(size, args.chunk_seconds, args.rounds)
+        speeds = measure(case, args.chunk_seconds, args.rounds)
         for name, values in speeds.items():
             print(
                 f"| {name:18} | {statistics.median(values):.0f} "
@@ -59,16 +55,17 @@ def ratios(speeds: dict[str, list[float]], name: str) -> str:
     return "; ".join(texts)
 
 
-def measure(size: int, chunk_seconds: float, rounds: int) -> dict[str, list[float]]:
+def measure(case: str, chunk_seconds: float, rounds: int) -> dict[str, list[float]]:
     """Steps per second of each library at each of its turns."""
-    workers = {name: start(name, script, size) for name, script in WORKERS.items()}
+    multiple = CASES[case].multiple
+    workers = {name: start(name, script, case) for name, script in WORKERS.items()}
     try:
-        chunk = dict.fromkeys(workers, 100)
+        chunk = dict.fromkeys(workers, max(100, multiple))
         speeds: dict[str, list[float]] = {name: [] for name in workers}
         for turn in range(-1, rounds):
             for name, worker in workers.items():
                 speed = chunk[name] / take_turn(worker, chunk[name])
-                chunk[name] = max(20, round(speed * chunk_seconds))
+                chunk[name] = max(20, round(speed * chunk_seconds / multiple) * multiple)
                 if turn >= 0:
                     speeds[name].append(speed)
         return speeds
@@ -77,16 +74,16 @@ def measure(size: int, chunk_seconds: float, rounds: int) -> dict[str, list[floa
             worker.kill()
 
 
-def start(name: str, script: str, size: int) -> subprocess.Popen[str]:
+def start(name: str, script: str, case: str) -> subprocess.Popen[str]:
     """Start a library's worker, and wait until it has warmed up."""
     worker = subprocess.Popen(
-        [sys.executable, str(Path(__file__).parent / script), str(size), str("compiled" in name)],
+        [sys.executable, str(Path(__file__).parent / script), case, str("compiled" in name)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    take_turn(worker, 20)
+    take_turn(worker, max(20, CASES[case].multiple))
     return worker
 
 

@@ -4,9 +4,6 @@ import sys
 import time
 from collections.abc import Callable
 
-ENV_NAME = "HalfCheetah-v5"
-TRAINING_STARTS = 1000
-
 
 def serve(train: Callable[[int], None]) -> None:
     """For each number on standard input, train for so many steps and print how long it took."""

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from hw.env_configs.loading import bind, find_factory
+from hw.infrastructure.logger import Logger
 from hw.scripts import evaluate, run
 
 PAGES = [Path("README.md"), *sorted(Path("docs").glob("**/*.md"))]
@@ -153,12 +154,64 @@ def test_commands_run(page, command, run_dir, tmp_path):
 @pytest.mark.parametrize("page", [*PAGES, *READMES, Path("CONTRIBUTING.md")], ids=str)
 def test_files_and_links_that_a_page_names_exist(page):
     text = page.read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+    for target, anchor in re.findall(r"\]\(([^)#]+)#?([^)]*)\)", text):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page} links to {target}"
+            assert not anchor or anchor in anchors(page.parent / target), f"{page}: #{anchor}"
     for name in re.findall(r"`((?:hw|docs|experiments|tests|benchmarks)/[\w./]+)`", text):
         if name not in files(page):
             assert Path(name).exists(), f"{page} names {name}"
+
+
+def anchors(page):
+    """What links to the headings of a page end in."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_the_rows_of_a_table_have_as_many_cells_as_its_head(page):
+    num_cells = None
+    for line in page.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("|"):
+            num_cells = None
+            continue
+        assert line.endswith("|"), f"{page}: {line}"
+        found = len(re.findall(r"(?<!\\)\|", line))
+        assert found == (num_cells or found), f"{page}: {line}"
+        num_cells = found
+
+
+@pytest.mark.parametrize(
+    ("page", "path", "settings"),
+    [
+        ("policy_gradients", "pg/cartpole_gae", ["batch_size=50", "advantage_histogram_period=1"]),
+        ("dqn", "dqn/cartpole", []),
+        ("ppo", "ppo/cartpole", ["advantage_histogram_period=1"]),
+        ("td3", "td3/pendulum", ["hidden_size=8"]),
+        ("sac", "sac/pendulum", ["hidden_size=8"]),
+        ("overview", "random/cartpole", []),
+    ],
+)
+def test_every_value_that_is_logged_is_explained(page, path, settings, tmp_path, monkeypatch):
+    logged = set()
+    log_scalars = Logger.log_scalars
+
+    def note(self, scalars, step):
+        logged.update(scalars)
+        log_scalars(self, scalars, step)
+
+    monkeypatch.setattr(Logger, "log_scalars", note)
+    path = f"experiments/{path}.yaml"
+    settings = ["--set", *short_settings(path), "log_interval=100", *settings]
+    assert run.main(["-cfg", path, "--data_dir", str(tmp_path), *settings]) == 0
+    pages = [Path("docs/algorithms/overview.md"), Path(f"docs/algorithms/{page}.md")]
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
+    assert {"eval/return_mean", "train/num_updates"} <= logged
+    assert logged <= set(re.findall(r"`([\w/]+)`", text))
+    _, _, own = pages[1].read_text(encoding="utf-8").partition("## What it logs")
+    first_cells = "".join(re.findall(r"^\|([^|]*)", own, flags=re.MULTILINE))
+    assert set(re.findall(r"`([\w/]+)`", first_cells)) <= logged
 
 
 @pytest.mark.parametrize("page", READMES, ids=str)

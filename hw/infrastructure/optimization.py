@@ -1,6 +1,6 @@
 """What moves parameters (gradient steps, target updates) and what holds them still (freezing)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -57,9 +57,9 @@ class GradientStep:
         return gradients, {name: value.detach() for name, value in metrics.items()}
 
 
-def gradient_norm(gradients: Iterable[Tensor]) -> Tensor:
+def gradient_norm(gradients: Sequence[Tensor]) -> Tensor:
     """Global 2-norm sqrt(sum_i ||g_i||^2) of a list of gradients: scalar."""
-    return torch.nn.utils.get_total_norm(gradients)
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
 
 
 def clip_gradients(gradients: Sequence[Tensor], norm: Tensor, max_norm: float) -> Sequence[Tensor]:

@@ -160,6 +160,18 @@ def changed(agent, before):
     }
 
 
+def count_compilations(monkeypatch, backend):
+    """A list that grows by one with each graph that is compiled, by this backend."""
+    compiled, original = [], torch.compile
+
+    def record(graph, **settings):
+        compiled.append(graph)
+        return original(graph, backend=backend, **settings)
+
+    monkeypatch.setattr(torch, "compile", record)
+    return compiled
+
+
 def assert_same_parameters(ours, theirs):
     for (name, value), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
         assert torch.equal(value, other), name
@@ -309,7 +321,8 @@ def test_every_minibatch_keeps_what_the_policy_that_acted_said():
     assert metrics["train/num_minibatches"] == len(calls)
     assert changed(agent, before)
     for first in (0, 2, 4):
-        epoch = [torch.cat(rows) for rows in zip(*(args[:6] for args, _ in calls[first:][:2]))]
+        minibatches = [args[:6] for args, _ in calls[first : first + 2]]
+        epoch = [torch.cat(tensors) for tensors in zip(*minibatches, strict=True)]
         order = epoch[0][:, 0].argsort()
         for seen, original in zip(epoch, expected, strict=True):
             assert torch.equal(seen[order], original[expected[0][:, 0].argsort()])
@@ -344,7 +357,8 @@ def test_actor_loss_by_hand(normalizes):
         std = math.sqrt(sum((a - mean) ** 2 for a in advantages) / 4)
         advantages = [(a - mean) / std for a in advantages]
     clipped = [min(max(r, 0.75), 1.25) for r in ratios]
-    expected = -sum(min(r * a, c * a) for r, c, a in zip(ratios, clipped, advantages)) / 5
+    rows = zip(ratios, clipped, advantages, strict=True)
+    expected = -sum(min(r * a, c * a) for r, c, a in rows) / 5
     assert loss.item() == pytest.approx(expected)
     (gradient,) = torch.autograd.grad(loss, [log_ratios])
     # d(r A)/d(log r) = r A, where the minimum is not the clipped one.
@@ -659,15 +673,11 @@ def test_a_step_goes_down_the_gradient_of_the_loss(discrete, shared):
     [(True, {"actor_trunk", "value_head"}), (False, {"critic_trunk", "value_head"})],
 )
 def test_the_value_loss_moves_the_policy_s_trunk_only_if_it_is_shared(shared, moves_by_value_loss):
-    """Without rewards and with a value of 0 the first step has no advantages: only V - R counts."""
-    agent = make_agent(
-        shared=shared, num_epochs=1, entropy_coefficient=0.0, batch_size=T * N, discount=0.0
-    )
-    rollout = make_rollout() | {"rewards": torch.zeros(T, N)}
-    experience = list(agent.evaluate_rollout(rollout))
-    experience[4] = torch.zeros(T * N)  # advantages
+    agent = make_agent(shared=shared, entropy_coefficient=0.0)
+    minibatch = list(make_minibatch(discrete=True))
+    minibatch[4] = torch.zeros(B)  # advantages, so that only V - R is left
     before = parameters_of(agent)
-    agent.update_actor_critic(*experience, torch.tensor(0.2))
+    agent.update_actor_critic(*minibatch)
     assert changed(agent, before) == moves_by_value_loss
 
 
@@ -835,7 +845,7 @@ def test_a_restored_agent_goes_on_to_the_same_bits(tmp_path):
 @pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
 def test_compiled_updates_follow_eager_ones(discrete, backend, monkeypatch, caplog):
     """Also with a clip ratio and a learning rate that change from one rollout to the next."""
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    compiled = count_compilations(monkeypatch, backend)
     agents = [
         make_agent(
             discrete=discrete,
@@ -859,7 +869,8 @@ def test_compiled_updates_follow_eager_ones(discrete, backend, monkeypatch, capl
                 metrics.append(agent.update(rollout, step=step))
             torch.testing.assert_close(*metrics, rtol=1e-5, atol=1e-5)
             assert metrics[0]["actor/clip_fraction"] > 0.1
-    assert not caplog.records, "it was not compiled"
+    assert not [r for r in caplog.records if r.name.startswith("hw")], "it was not compiled"
+    assert len(compiled) == 1  # the loss, once
     for name, value in agents[1].named_parameters():
         torch.testing.assert_close(agents[0].get_parameter(name), value, rtol=1e-5, atol=1e-5)
 
@@ -900,7 +911,7 @@ def test_it_finds_the_best_discrete_action_of_each_state_and_its_value(shared):
 def test_it_finds_the_best_continuous_action_of_each_state():
     best = torch.tensor([[1.0, -0.5, 0.0], [-1.0, 0.5, 0.0]])
     agent = make_agent(
-        discrete=False, optimizer=torch.optim.Adam, lr=0.03, batch_size=32, entropy_coefficient=0.0
+        discrete=False, optimizer=torch.optim.Adam, lr=0.003, batch_size=32, entropy_coefficient=0.0
     )
     for step in range(80):
         rollout = collect(
@@ -908,4 +919,4 @@ def test_it_finds_the_best_continuous_action_of_each_state():
         )
         agent.update(rollout, step=step)
     actions = agent.get_action(np.eye(OBS, dtype=np.float32)[:2], deterministic=True)
-    np.testing.assert_allclose(actions, best, atol=0.25)
+    np.testing.assert_allclose(actions, best, atol=0.2)
