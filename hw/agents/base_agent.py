@@ -69,7 +69,8 @@ class BaseAgent(SavedModule, ABC):
         `transitions`: update(observations, actions, rewards, next_observations, dones, step,
         weights=None), a batch from the replay buffer: `*observations` (B, *), `actions` (B, A) or
         (B,), `rewards` and `dones` (B,), `weights` (B,) the importance weights of prioritised
-        replay.
+        replay. A buffer of n-step returns hands over `rewards` (B, n), and `num_steps` (B,) as a
+        further argument.
 
         `rollout`: update(rollout, step), the last T steps of N environments: a dict of
         `observations` and `next_observations` (T, N, *), `actions` (T, N, A) or (T, N), `rewards`,
@@ -98,7 +99,10 @@ class BaseAgent(SavedModule, ABC):
             set_learning_rate(optimizer, factor)
 
     def gradient_norms(self) -> Metrics:
-        """`<optimizer>/gradient_norm`: 2-norm of the gradient of its last step, as it was used."""
+        """`<optimizer>/gradient_norm`: 2-norm of the gradient that its last step used.
+
+        Where gradients are clipped, the update itself reports the norm before that.
+        """
         norms = {}
         for name, optimizer in self.optimizers().items():
             parameters = [p for group in optimizer.param_groups for p in group["params"]]

@@ -19,6 +19,7 @@ import hw.env_configs
 from hw.env_configs.recipe import Recipe
 from hw.env_configs.run_settings import RunSettings
 from hw.infrastructure.errors import ConfigError
+from hw.infrastructure.importing import import_named
 from hw.infrastructure.run_dir import config_path
 
 CHANGEABLE_IN_A_RUN = {field.name for field in fields(RunSettings)} - {"seed", "exp_name"}
@@ -133,14 +134,18 @@ def algorithms() -> list[str]:
 
 
 def find_factory(algorithm: str) -> Callable[..., Recipe]:
-    """The factory `<algorithm>_config`.
+    """The factory `<algorithm>_config`, or the one that `module:function` names.
 
     Raises:
         ConfigError: there is none.
     """
+    if ":" in algorithm:
+        return import_named(algorithm, "base_config")
     if algorithm not in algorithms():
         raise ConfigError(
-            f"unknown {algorithm!r}; choose from {', '.join(algorithms())}", key="base_config"
+            f"unknown {algorithm!r}; choose from {', '.join(algorithms())}, or name your own as "
+            "module:function",
+            key="base_config",
         )
     module = importlib.import_module(f"hw.env_configs.{algorithm}_config")
     return getattr(module, f"{algorithm}_config")
@@ -157,6 +162,8 @@ def bind(given: dict[str, Any], source: str = "config") -> RunConfig:
         names = ", ".join(algorithms())
         raise ConfigError(f"is missing; choose from {names}", key="base_config")
     algorithm = given.pop("base_config")
+    if not isinstance(algorithm, str):
+        raise ConfigError(f"must be a name, got {reprlib.repr(algorithm)}", key="base_config")
     factory = find_factory(algorithm)
     run_keys = {field.name for field in fields(RunSettings)}
     schema = {**_parameters(RunSettings), **_parameters(factory)}

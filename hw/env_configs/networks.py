@@ -1,6 +1,5 @@
 """Which network: backbones by name, joined to heads; optimizers."""
 
-import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -8,6 +7,7 @@ import torch
 from torch import nn
 
 from hw.infrastructure.errors import ConfigError
+from hw.infrastructure.importing import import_named
 from hw.networks.backbones import MLP, NatureCNN
 from hw.networks.heads import CategoricalHead, GaussianHead
 from hw.networks.state_action_value_critic import (
@@ -127,17 +127,12 @@ def find_backbone(name: str) -> type[nn.Module]:
     """
     if name in BACKBONES:
         return BACKBONES[name]
-    module, colon, class_name = name.partition(":")
-    if not colon:
-        raise ConfigError(
-            f"unknown {name!r}; choose from {', '.join(BACKBONES)}, or name your own as "
-            "module:Class",
-            key="backbone",
-        )
-    try:
-        return getattr(importlib.import_module(module), class_name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"cannot find {name!r}: {error}", key="backbone") from error
+    if ":" in name:
+        return import_named(name, "backbone")
+    raise ConfigError(
+        f"unknown {name!r}; choose from {', '.join(BACKBONES)}, or name your own as module:Class",
+        key="backbone",
+    )
 
 
 def make_adam(

@@ -141,5 +141,5 @@ def pg_config(
         total_steps=total_steps,
         total_episodes=total_episodes,
         num_gradient_steps=0,  # batches differ in length, and each length is compiled anew
-        resolved={"total_steps": total_steps},
+        resolved={"total_steps": total_steps, "initial_std": initial_std},
     )

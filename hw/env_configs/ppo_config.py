@@ -170,5 +170,5 @@ def ppo_config(
         total_steps=total_steps,
         total_episodes=total_episodes,
         num_gradient_steps=(total_steps or 0) * num_epochs // batch_size,
-        resolved={"total_steps": total_steps},
+        resolved={"total_steps": total_steps, "initial_std": initial_std},
     )

@@ -1,6 +1,5 @@
 """Wrappers by name, as an experiment's YAML lists them."""
 
-import importlib
 import inspect
 import typing
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from hw.envs.creation_errors import is_missing_package, missing_package, nearest
 from hw.envs.normalization import NormalizeObservation, NormalizeReward
 from hw.envs.wrappers import ClipReward, FrameStack, RescaleObservation, ScaleReward, TimeLimit
 from hw.infrastructure.errors import ConfigError
+from hw.infrastructure.importing import import_named
 
 WrapperList = Sequence[str | Mapping[str, Mapping[str, Any]]]
 
@@ -162,15 +162,7 @@ def _split(entry: Any) -> tuple[str, Mapping[str, Any]]:
 
 def _import(name: str) -> type[gym.Wrapper] | type[VectorWrapper]:
     """The class of `module:Class`."""
-    module_name, _, class_name = name.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:  # a module's own code may fail in any way
-        raise _error(name, f"cannot import {module_name!r}: {error}") from error
-    wrapper = getattr(module, class_name, None)
-    if wrapper is None:
-        valid = [key for key, value in vars(module).items() if _is_wrapper(value)]
-        raise _error(name, f"{module_name!r} has no {class_name!r}{nearest(class_name, valid)}")
+    wrapper = import_named(name, "wrappers")
     if not _is_wrapper(wrapper):
         raise _error(name, "is no subclass of gymnasium.Wrapper or gymnasium.vector.VectorWrapper")
     return wrapper

@@ -27,7 +27,7 @@ class Transitions:
 
 @dataclass(frozen=True)
 class Episode:
-    """A finished episode; its return is the sum of the task's own rewards."""
+    """A finished episode; its return is the sum of rewards, before vector wrappers change them."""
 
     episode_return: float
     episode_length: int
@@ -41,7 +41,8 @@ class EnvRunner:
     `state_dict` holds and what `load_state_dict` plays back. Wrappers of the whole vector that keep
     statistics (`NormalizeObservation`) are saved with it.
 
-    A wrapper that changes rewards leaves the task's own in `infos["raw_rewards"]`.
+    A wrapper of the whole vector that changes rewards leaves those it was given in
+    `infos["raw_rewards"]`, from which episodes' returns are summed.
 
     Args:
         envs: a vector environment that does not reset by itself.

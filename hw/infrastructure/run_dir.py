@@ -24,9 +24,10 @@ def create_run_dir(data_dir: Path, config: dict[str, Any]) -> Path:
     Raises:
         UserError: the directory cannot be written.
     """
-    env = config["env_name"].replace("/", "-").replace(":", "-")
     time = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    name = f"{config['base_config']}_{config['exp_name']}_{env}_seed{config['seed']}_{time}"
+    parts = (config["base_config"], config["exp_name"], config["env_name"])
+    algorithm, exp_name, env = (part.replace("/", "-").replace(":", "-") for part in parts)
+    name = f"{algorithm}_{exp_name}_{env}_seed{config['seed']}_{time}"
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         for suffix in ("", *(f"-{i}" for i in range(2, 100))):

@@ -27,6 +27,7 @@ def run_main(main: Callable[[Sequence[str]], int]) -> None:
 
     A `UserError` becomes one line on stderr and status 2; `--debug` shows the traceback instead.
     """
+    sys.path.append("")  # modules in the working directory, for settings like module:Class
     arguments = sys.argv[1:]
     if "--debug" in arguments:
         sys.exit(main(arguments))

@@ -12,6 +12,7 @@ def test_it_asks_for_as_many_actions_as_there_are_observations():
 
     def choose(num_actions):
         asked.append(num_actions)
+        assert not torch.is_grad_enabled()  # `act` is always called without
         return torch.arange(2.0 * num_actions).reshape(num_actions, 2)
 
     agent = UntrainedAgent((3,), choose_actions=choose)

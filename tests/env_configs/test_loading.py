@@ -251,6 +251,18 @@ def test_merge_keys_work(tmp_path):
     assert load_config(write(tmp_path / "a.yaml", text)).settings.expect == {"eval_return": 1}
 
 
+def test_a_factory_of_ones_own_is_named_by_its_module():
+    own = bind(MINIMAL | {"base_config": "hw.env_configs.td3_config:td3_config"})
+    expected = bind(MINIMAL | {"base_config": "td3"})
+    assert own.values == expected.values | {"base_config": own.algorithm}
+    for name, message in (
+        ("no_such_module:f", "base_config: no_such_module:f: cannot import"),
+        ("hw.env_configs.td3_config:td3_confg", "did you mean 'td3_config'"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            bind(MINIMAL | {"base_config": name})
+
+
 def test_algorithms_are_found_by_name_and_no_two_signatures_share_a_key():
     assert algorithms() == ["constant", "dqn", "pg", "ppo", "random", "sac", "td3"]
     run_keys = set(RunSettings.__dataclass_fields__)
