@@ -142,7 +142,11 @@ def test_they_combine(tmp_path, agent, backbone, env_name, vectorization, num_en
         ("ppo", {"env_name": "FrozenLake-v1"}, r"Discrete\(16\).*flatten_observation"),
         ("pg", {"backbone": "nature_cnn", "env_name": "CartPole-v1"}, "backbone: nature_cnn"),
         ("dqn", {"backbone": "resnet", "env_name": "CartPole-v1"}, "unknown 'resnet'"),
-        ("dqn", {"backbone": "json:ResNet", "env_name": "CartPole-v1"}, "backbone: json:ResNet: 'json' has no"),
+        (
+            "dqn",
+            {"backbone": "json:ResNet", "env_name": "CartPole-v1"},
+            "backbone: json:ResNet: 'json' has no",
+        ),
         ("ppo", {"vectorization": "native", "env_name": "Pendulum-v1"}, "use sync or async"),
         ("ppo", {"vectorization": "threads", "env_name": "CartPole-v1"}, "vectorization"),
         ("ppo", {"batch_size": 33, "env_name": "CartPole-v1"}, "does not divide"),
