@@ -172,5 +172,7 @@ def build_mlp(
     for _ in range(n_layers):
         layers += [nn.Linear(input_size, size), make_activation(activation)]
         input_size = size
-    layers += [nn.Linear(input_size, output_size), make_activation(output_activation)]
+    layers.append(nn.Linear(input_size, output_size))
+    if output_activation != "identity":
+        layers.append(make_activation(output_activation))
     return nn.Sequential(*layers).to(device)

@@ -209,7 +209,7 @@ def test_an_mlp_by_hand():
 def test_activations_stand_between_layers_and_the_output_is_linear_by_default():
     mlp = ptu.build_mlp(3, 2, n_layers=2, size=4)
     kinds = [type(layer) for layer in mlp]
-    assert kinds == [nn.Linear, nn.Tanh, nn.Linear, nn.Tanh, nn.Linear, nn.Identity]
+    assert kinds == [nn.Linear, nn.Tanh, nn.Linear, nn.Tanh, nn.Linear]
 
 
 @pytest.mark.parametrize(

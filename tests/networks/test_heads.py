@@ -84,9 +84,9 @@ def test_gradient_of_dueling_values():
     head = DuelingHead(8, 3, "tanh")
     head(torch.randn(5, 8))[:, 0].sum().backward()
     # dQ_0/dV = 1 and dQ_0/dA_a = [a = 0] - 1/3, for each of 5 states.
-    torch.testing.assert_close(head.value[-2].bias.grad, torch.tensor([5.0]))
+    torch.testing.assert_close(head.value[-1].bias.grad, torch.tensor([5.0]))
     expected = 5 * torch.tensor([2 / 3, -1 / 3, -1 / 3])
-    torch.testing.assert_close(head.advantage[-2].bias.grad, expected)
+    torch.testing.assert_close(head.advantage[-1].bias.grad, expected)
 
 
 def test_logits_are_linear_in_the_features():
