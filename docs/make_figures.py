@@ -16,7 +16,7 @@ RESULTS = Path(__file__).parent / "results"
 FIGURES = {
     "pendulum": (
         "Pendulum-v1",
-        {"pendulum": "SAC, 10 seeds"},
+        {"pendulum": "SAC, 10 seeds", "td3_pendulum": "TD3, 5 seeds"},
         {"near-optimal policy (-139)": -139.0},
     ),
     "invertedpendulum": (
@@ -29,11 +29,33 @@ FIGURES = {
     ),
     "halfcheetah": (
         "HalfCheetah-v5",
-        {"halfcheetah_autotune": "SAC, clipped double-Q, learned temperature, 1 seed"},
+        {
+            "halfcheetah_autotune": "SAC, clipped double-Q, learned temperature, 1 seed",
+            "ppo_halfcheetah": "PPO, 2 seeds",
+        },
         {
             "CleanRL at 1M steps (9635)": 9635.0,
             "Tianshou at 1M steps (12139)": 12139.0,
         },
+    ),
+    "cartpole": (
+        "CartPole-v1",
+        {
+            "ppo_cartpole": "PPO, 10 seeds",
+            "dqn_cartpole": "DQN, 10 seeds",
+            "pg_cartpole_baseline": "REINFORCE with a baseline, 5 seeds",
+        },
+        {},
+    ),
+    "gridworld": (
+        "GridWorld-v0",
+        {"pg_gridworld": "REINFORCE with a baseline, 5 seeds"},
+        {"shortest path (9.3)": 9.3},
+    ),
+    "lunarlander": (
+        "LunarLander-v3",
+        {"dqn_lunarlander": "double DQN, 3-step targets, 3 seeds"},
+        {"solved (200)": 200.0},
     ),
 }
 

@@ -12,9 +12,16 @@ from gymnasium.spaces import Box
 from gymnasium.vector import VectorEnv
 from gymnasium.wrappers import RescaleAction, TransformAction
 
+from hw.envs.atari import Atari, prepare_atari
 from hw.envs.creation_errors import env_creation_error
 from hw.envs.mujoco_setup import prepare_mujoco
-from hw.envs.vectorization import Vectorization, make_async, make_native, make_sync
+from hw.envs.vectorization import (
+    Vectorization,
+    make_async,
+    make_native,
+    make_native_atari,
+    make_sync,
+)
 from hw.envs.wrapper_registry import WrapperList, WrapperSpec, resolve_wrappers
 from hw.envs.wrappers import FrameStack
 from hw.infrastructure.errors import ConfigError
@@ -92,9 +99,10 @@ class EnvFactory:
             )
         _check_env_kwargs(self.env_kwargs)
         per_env, _ = resolve_wrappers(self.wrappers)
-        if per_env and self.vectorization == "native":
+        foreign = [spec for spec in per_env if spec.wrapper is not Atari]
+        if foreign and self.vectorization == "native":
             raise ConfigError(
-                f"native cannot apply {per_env[0].name}, which wraps single environments; use sync "
+                f"native cannot apply {foreign[0].name}, which wraps single environments; use sync "
                 "or async",
                 key="vectorization",
             )
@@ -103,8 +111,8 @@ class EnvFactory:
     def num_stacked_frames(self) -> int:
         """How many successive frames make up an observation."""
         per_env, _ = resolve_wrappers(self.wrappers)
-        stacks = [spec.arguments for spec in per_env if spec.wrapper is FrameStack]
-        return stacks[-1]["num_frames"] if stacks else 1
+        stacks = [spec for spec in per_env if spec.wrapper in (FrameStack, Atari)]
+        return stacks[-1].argument("num_frames") if stacks else 1
 
     def make_training_envs(self, num_envs: int) -> VectorEnv:
         """N environments with all wrappers.
@@ -113,11 +121,16 @@ class EnvFactory:
             ConfigError: see `make_env`; or the environment has no such vectorization.
         """
         per_env, of_vector = resolve_wrappers(self.wrappers)
-        if self.vectorization == "native":
+        env_kwargs = _with_defaults(self.env_kwargs, per_env)
+        if self.vectorization == "native" and per_env:
+            envs = make_native_atari(
+                self.env_name, num_envs, env_kwargs=env_kwargs, arguments=per_env[0].arguments
+            )
+        elif self.vectorization == "native":
             envs = make_native(
                 self.env_name,
                 num_envs,
-                env_kwargs=self.env_kwargs,
+                env_kwargs=env_kwargs,
                 max_episode_steps=self.max_episode_steps,
                 clip_actions=self.clip_actions,
             )
@@ -136,7 +149,7 @@ class EnvFactory:
             ConfigError: see `make_env`.
         """
         per_env, of_vector = (
-            [spec for spec in specs if not spec.is_for_training_only]
+            [spec.for_evaluation() for spec in specs if not spec.is_for_training_only]
             for specs in resolve_wrappers(self.wrappers)
         )
         make_one = partial(self._make_one, per_env, render_mode)
@@ -164,7 +177,9 @@ def _make_wrapped(
 ) -> gym.Env:
     prepare_mujoco()
     _check_env_kwargs(env_kwargs)
+    env_kwargs = _with_defaults(env_kwargs, specs)
     try:
+        prepare_atari(env_name)
         env = gym.make(
             env_name,
             max_episode_steps=max_episode_steps,
@@ -187,6 +202,16 @@ def _adapt_actions(env: gym.Env, clip_actions: bool) -> gym.Env:
         if clip_actions:
             env = TransformAction(env, lambda action: np.clip(action, -1.0, 1.0), env.action_space)
     return env
+
+
+def _with_defaults(
+    env_kwargs: Mapping[str, Any], specs: Sequence[WrapperSpec]
+) -> Mapping[str, Any]:
+    """The arguments, beside those that a wrapper wants its environment to be made with."""
+    defaults: dict[str, Any] = {}
+    for spec in specs:
+        defaults |= getattr(spec.wrapper, "env_defaults", {})
+    return {**defaults, **env_kwargs}
 
 
 def _check_env_kwargs(env_kwargs: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.wrappers.vector import RescaleAction, TransformAction
 
 from hw.envs.async_envs import AsyncEnvs
+from hw.envs.atari import prepare_atari
 from hw.envs.creation_errors import env_creation_error
 from hw.envs.env_guard import EnvGuard
 from hw.envs.native_cartpole import NativeCartPole
@@ -67,6 +68,23 @@ def make_native(
         envs.close()
         raise _no_native(env_name, f"resets by itself (autoreset mode {mode})")
     return _adapt_actions(envs, clip_actions)
+
+
+def make_native_atari(
+    env_name: str, num_envs: int, *, env_kwargs: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> VectorEnv:
+    """N Atari games, prepared as the wrapper `Atari` with these arguments would.
+
+    Raises:
+        ConfigError: there is no such game, or ale-py is not installed.
+    """
+    try:
+        prepare_atari(env_name)
+        from hw.envs.native_atari import NativeAtari
+
+        return NativeAtari(env_name, num_envs, env_kwargs, arguments)
+    except Exception as error:  # ale-py may fail in any way
+        raise env_creation_error(env_name, error, env_kwargs) from error
 
 
 def _guarded(

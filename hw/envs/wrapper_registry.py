@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium import wrappers as gymnasium_wrappers
 from gymnasium.vector import VectorEnv, VectorRewardWrapper, VectorWrapper
 
+from hw.envs.atari import Atari
 from hw.envs.creation_errors import is_missing_package, missing_package, nearest
 from hw.envs.normalization import NormalizeObservation, NormalizeReward
 from hw.envs.wrappers import ClipReward, FrameStack, RescaleObservation, ScaleReward, TimeLimit
@@ -21,6 +22,7 @@ WrapperList = Sequence[str | Mapping[str, Mapping[str, Any]]]
 
 WRAPPERS: dict[str, type[gym.Wrapper] | type[VectorWrapper]] = {
     # for each environment
+    "atari": Atari,
     "frame_stack": FrameStack,
     "rescale_observation": RescaleObservation,
     "time_limit": TimeLimit,
@@ -87,6 +89,16 @@ class WrapperSpec(NamedTuple):
         """Whether evaluation leaves it out: it changes the rewards, or says so itself."""
         changes_rewards = issubclass(self.wrapper, gym.RewardWrapper | VectorRewardWrapper)
         return changes_rewards or getattr(self.wrapper, "training_only", False)
+
+    def argument(self, name: str) -> Any:
+        """An argument as it was given, or its default."""
+        default = inspect.signature(self.wrapper).parameters[name].default
+        return self.arguments.get(name, default)
+
+    def for_evaluation(self) -> "WrapperSpec":
+        """The same, with the arguments that the wrapper wants in evaluation."""
+        changes = getattr(self.wrapper, "evaluation_arguments", {})
+        return self._replace(arguments={**self.arguments, **changes})
 
     def apply(self, env: gym.Env | VectorEnv) -> gym.Wrapper | VectorWrapper:
         """Wrap.

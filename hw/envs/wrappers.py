@@ -5,7 +5,7 @@ Shapes: N environments, S stacked frames, * one observation of the wrapped envir
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -22,10 +22,15 @@ class FrameStack(gym.Wrapper):
     Args:
         env: with a Box of observations of any shape and dtype.
         num_frames: S, at least 1.
+        padding: what stands before an episode's first observation: that observation again, or
+            zeros.
     """
 
-    def __init__(self, env: gym.Env, *, num_frames: int):
+    def __init__(
+        self, env: gym.Env, *, num_frames: int, padding: Literal["first", "zeros"] = "first"
+    ):
         super().__init__(env)
+        self.padding = padding
         space = env.observation_space
         if not isinstance(space, Box):
             raise TypeError(f"needs a Box of observations, not {space}")
@@ -40,9 +45,10 @@ class FrameStack(gym.Wrapper):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begin an episode; the first stack is the first observation S times."""
+        """Begin an episode; the first stack is the first observation S times, or padded."""
         observation, info = self.env.reset(seed=seed, options=options)
-        self.fill(observation)
+        self.fill(observation if self.padding == "first" else np.zeros_like(observation))
+        self.push(observation)
         return self.frames.copy(), info
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:

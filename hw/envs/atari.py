@@ -1,0 +1,85 @@
+"""Atari games, seen as DQN saw them.
+
+Mnih et al. 2015, "Human-level control through deep reinforcement learning" (methods); the options
+are those of Machado et al. 2018, "Revisiting the arcade learning environment".
+"""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.wrappers import AtariPreprocessing
+
+from hw.envs.wrappers import FrameStack
+
+
+def prepare_atari(env_name: str) -> None:
+    """Register the `ALE/` games if one is asked for.
+
+    Raises:
+        ImportError: ale-py is not installed.
+    """
+    if env_name.startswith("ALE/"):
+        import ale_py
+
+        gym.register_envs(ale_py)
+
+
+class Atari(gym.Wrapper):
+    """Each action for several frames, the last two merged, gray, small, and a few of them stacked.
+
+    A game flickers: some things are drawn on every second frame only, so the larger of two
+    successive frames is what is seen. An episode begins with the fire button, where there is one,
+    and a random number of frames in which nothing is done. The stack of a new episode is black but
+    for its newest image.
+
+    Args:
+        env: a game that shows every frame (`frameskip=1`).
+        num_frames: images in an observation (S, size, size), uint8.
+        frame_skip: frames for each action.
+        noop_max: at most so many frames at the start.
+        screen_size: of the square images.
+        fire_reset: press fire at the start.
+        episodic_life: a lost life ends the episode, and the game is begun anew. Only in training.
+    """
+
+    env_defaults = {"frameskip": 1, "repeat_action_probability": 0.0}
+    evaluation_arguments = {"episodic_life": False}
+
+    def __init__(
+        self,
+        env: gym.Env,
+        *,
+        num_frames: int = 4,
+        frame_skip: int = 4,
+        noop_max: int = 30,
+        screen_size: int = 84,
+        fire_reset: bool = True,
+        episodic_life: bool = False,
+    ):
+        if fire_reset and "FIRE" in env.unwrapped.get_action_meanings():
+            env = FireAtStart(env)
+        env = AtariPreprocessing(
+            env,
+            noop_max=noop_max,
+            frame_skip=frame_skip,
+            screen_size=screen_size,
+            terminal_on_life_loss=episodic_life,
+        )
+        super().__init__(FrameStack(env, num_frames=num_frames, padding="zeros"))
+
+
+class FireAtStart(gym.Wrapper):
+    """Presses fire in an episode's first frame.
+
+    Some games wait for it, and an agent might take long to find out.
+    """
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin an episode; the first observation is that after the button was pressed."""
+        self.env.reset(seed=seed, options=options)
+        fire = self.env.unwrapped.get_action_meanings().index("FIRE")
+        observation, _, _, _, info = self.env.step(fire)
+        return observation, info
