@@ -42,7 +42,6 @@ verify: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow -v
 
 bench: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	$(BIN)/python benchmarks/run.py
 
 clean:

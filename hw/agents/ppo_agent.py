@@ -140,31 +140,46 @@ class PPO(BaseAgent):
 
             A = gae(...),   R = A + V(s)
 
-        The value that a step leads to is that of its own `next_observations`, also where the
-        episode ended there: past a time limit it is bootstrapped.
-
         Args:
             rollout: as for `update`.
 
         Returns:
             observations, actions, log-probabilities, values, advantages, returns: each (T N, ...).
         """
-        observations, actions = rollout["observations"], rollout["actions"]
-        shape = rollout["rewards"].shape
-        flat_observations, flat_actions = observations.flatten(0, 1), actions.flatten(0, 1)
-        distribution, values = self.actor_critic(flat_observations)
-        log_probs = distribution.log_prob(flat_actions)
-        next_values = self.actor_critic.value(rollout["next_observations"].flatten(0, 1))
+        observations, actions = (rollout[k].flatten(0, 1) for k in ("observations", "actions"))
+        distribution, values = self.actor_critic(observations)
+        log_probs = distribution.log_prob(actions)
+        values_by_step = values.reshape(rollout["rewards"].shape)
         advantages = gae(
             rollout["rewards"],
-            values.reshape(shape),
-            next_values.reshape(shape),
+            values_by_step,
+            self.values_of_next(values_by_step, rollout),
             rollout["dones"],
             rollout["truncateds"],
             self.discount,
             self.gae_lambda,
         ).flatten()
-        return flat_observations, flat_actions, log_probs, values, advantages, advantages + values
+        return observations, actions, log_probs, values, advantages, advantages + values
+
+    def values_of_next(self, values: Tensor, rollout: dict[str, Tensor]) -> Tensor:
+        """V of the state that each step leads to.
+
+        That is the value of the following row, but for the last row and where an episode ended:
+        there it is that of the step's own `next_observations`, so that a time limit bootstraps from
+        the state in which it cut the episode off, not from the next episode's first.
+
+        Args:
+            values: (T, N), of the rollout's observations.
+            rollout: as for `update`.
+
+        Returns:
+            (T, N).
+        """
+        has_no_row = rollout["dones"].bool() | rollout["truncateds"].bool()
+        has_no_row[-1] = True
+        next_values = torch.cat([values[1:], values[-1:]])
+        next_values[has_no_row] = self.actor_critic.value(rollout["next_observations"][has_no_row])
+        return next_values
 
     def minibatches(self, experience: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
         """Every step once an epoch, in an order drawn anew for each: `num_epochs` times over.

@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import stable_baselines3 as sb3
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -515,7 +516,6 @@ class SB3ActorCritic(nn.Module):
 
 def make_sb3_pair(env_name, discrete, num_epochs, num_steps=16, num_envs=2):
     """Their PPO and ours, with the same weights and the same rollout, of random numbers."""
-    sb3 = pytest.importorskip("stable_baselines3")
     theirs = sb3.PPO(
         "MlpPolicy",
         sb3.common.env_util.make_vec_env(env_name, num_envs),

@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stable_baselines3.common.buffers import RolloutBuffer
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hw.agents.functional.returns import (
@@ -246,17 +248,12 @@ def test_gae_is_a_loop_from_the_end(steps, discount, gae_lambda):
 @given(collected_steps(), st.floats(0.0, 1.0), st.floats(0.0, 1.0))
 def test_gae_equals_stable_baselines3(steps, discount, gae_lambda):
     """There a time limit is a done, after discount V(s') has been added to the reward."""
-    buffers = pytest.importorskip("stable_baselines3.common.buffers")
-    from gymnasium import spaces
-
     rewards, values, next_values, dones, truncateds = (
         array.reshape(len(array), -1).numpy() for array in steps
     )
     num_steps, num_envs = rewards.shape
     space = spaces.Box(-1.0, 1.0, (1,))
-    theirs = buffers.RolloutBuffer(
-        num_steps, space, space, "cpu", gae_lambda, discount, n_envs=num_envs
-    )
+    theirs = RolloutBuffer(num_steps, space, space, "cpu", gae_lambda, discount, n_envs=num_envs)
     ended = dones | truncateds
     theirs.rewards = rewards + discount * np.where(truncateds & ~dones, next_values, 0.0)
     theirs.values = values

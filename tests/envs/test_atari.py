@@ -7,7 +7,6 @@ from hw.envs.make_env import EnvFactory, make_env
 from hw.infrastructure.env_runner import EnvRunner
 from hw.infrastructure.errors import ConfigError
 
-pytest.importorskip("ale_py")
 NO_NOOPS = {"noop_max": 0}  # which each of the two draws in its own way
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, Dict, Discrete
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from hw.envs.async_envs import AsyncEnvs
 from hw.envs.env_guard import EnvGuard
@@ -190,7 +190,7 @@ def test_evaluation_is_sync_whatever_training_is():
     for vectorization in ("async", "native"):
         factory = EnvFactory("CartPole-v1", vectorization=vectorization)
         envs = factory.make_evaluation_envs(2, "rgb_array")
-        assert type(envs).__name__ == "SyncVectorEnv"
+        assert isinstance(envs, SyncVectorEnv)
         envs.reset(seed=[0, 1])
         frames = envs.render()
         assert [frame.shape for frame in frames] == [(400, 600, 3)] * 2
