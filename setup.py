@@ -24,6 +24,7 @@ setup(
     extras_require={
         "atari": ["ale-py", "opencv-python-headless"],
         "box2d": ["gymnasium[box2d]"],
+        "envpool": ["envpool>=1.2"],
         "video": ["moviepy>=2"],
         "plots": ["matplotlib"],
         "wandb": ["wandb"],

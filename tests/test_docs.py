@@ -33,6 +33,8 @@ RUN_ELSEWHERE = {
     "cd hw",
     "tensorboard --logdir",
     "pip install",
+    "python benchmarks/environments.py",
+    "python benchmarks/harness.py",
 }
 
 

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from hw.envs.vectorization import Vectorization as Vectorization
+
 
 def _integral(value: object) -> object:
     """1e6 is an integer to whoever writes it."""
@@ -22,7 +24,6 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
 # A list of names and of {name: {argument: value}}.
 Wrappers = Sequence[str | dict[str, dict[str, Any]]]
-Vectorization = Literal["sync", "async", "native"]
 Annealing = Literal["constant", "linear"]
 # [[step, value], ...]
 Points = list[Annotated[list[Number], Field(min_length=2, max_length=2)]]

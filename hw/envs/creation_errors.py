@@ -12,7 +12,14 @@ from gymnasium.envs.registration import load_env_creator
 from hw.infrastructure.errors import ConfigError
 
 # What a message about a missing package says, and the extra of setup.py that brings it.
-EXTRAS = {"box2d": "box2d", "ale_py": "atari", "ale-py": "atari", "opencv": "atari", "cv2": "atari"}
+EXTRAS = {
+    "box2d": "box2d",
+    "ale_py": "atari",
+    "ale-py": "atari",
+    "opencv": "atari",
+    "cv2": "atari",
+    "envpool": "envpool",
+}
 
 
 def env_creation_error(

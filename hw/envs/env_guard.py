@@ -3,7 +3,7 @@
 import math
 import textwrap
 import traceback
-from typing import Any, NoReturn
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -46,12 +46,8 @@ class EnvGuard(gym.Wrapper):
             raise self._error(error) from error
         if getattr(observation, "shape", ()) != self.shape:
             self._check_shape(observation)
-        try:
-            is_number = math.isfinite(reward) and getattr(reward, "ndim", 0) == 0
-        except (TypeError, ValueError, OverflowError):
-            is_number = False
-        if not is_number:
-            self._refuse_reward(reward)
+        if not (isinstance(reward, float) and math.isfinite(reward)):
+            self._check_reward(reward)
         return observation, reward, done, truncated, info
 
     def render(self) -> Any:
@@ -82,7 +78,13 @@ class EnvGuard(gym.Wrapper):
                 f"{self.where}: an observation of shape {shape}, where its space has {self.shape}"
             )
 
-    def _refuse_reward(self, reward: Any) -> NoReturn:
+    def _check_reward(self, reward: Any) -> None:
+        """Integers, booleans and arrays without axes are numbers too."""
+        try:
+            if math.isfinite(reward) and getattr(reward, "ndim", 0) == 0:
+                return
+        except (TypeError, ValueError, OverflowError):
+            pass
         shape = getattr(reward, "shape", ())
         what = f"a reward of shape {shape}" if shape else f"the reward {reward!r}"
         raise EnvError(f"{self.where}: {what}, which must be a finite number")

@@ -18,6 +18,7 @@ from hw.envs.mujoco_setup import prepare_mujoco
 from hw.envs.vectorization import (
     Vectorization,
     make_async,
+    make_envpool,
     make_native,
     make_native_atari,
     make_sync,
@@ -99,12 +100,19 @@ class EnvFactory:
             )
         _check_env_kwargs(self.env_kwargs)
         per_env, _ = resolve_wrappers(self.wrappers)
+        if self.vectorization in ("sync", "async"):
+            return
         foreign = [spec for spec in per_env if spec.wrapper is not Atari]
-        if foreign and self.vectorization == "native":
+        if foreign:
             raise ConfigError(
-                f"native cannot apply {foreign[0].name}, which wraps single environments; use sync "
-                "or async",
+                f"{self.vectorization} cannot apply {foreign[0].name}, which wraps single "
+                "environments; use sync or async",
                 key="vectorization",
+            )
+        if per_env and self.max_episode_steps is not None:
+            raise ConfigError(
+                f"{self.vectorization} keeps to the games' own limit; use sync or async",
+                key="max_episode_steps",
             )
 
     @property
@@ -132,6 +140,15 @@ class EnvFactory:
                 num_envs,
                 env_kwargs=env_kwargs,
                 max_episode_steps=self.max_episode_steps,
+                clip_actions=self.clip_actions,
+            )
+        elif self.vectorization == "envpool":
+            envs = make_envpool(
+                self.env_name,
+                num_envs,
+                make_one=partial(self._make_one, per_env),
+                env_kwargs=env_kwargs,
+                atari=per_env[0] if per_env else None,
                 clip_actions=self.clip_actions,
             )
         else:

@@ -1,6 +1,7 @@
 """N environments as one, none of which resets by itself.
 
-sync steps one after the other, async each in a process of its own, native all in one operation.
+sync steps one after the other, async each in a process of its own, native all in one operation of
+their author's, envpool all by threads of EnvPool.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,17 +11,20 @@ from typing import Any, Literal
 import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.wrappers.vector import RescaleAction, TransformAction
 
 from hw.envs.async_envs import AsyncEnvs
 from hw.envs.atari import prepare_atari
 from hw.envs.creation_errors import env_creation_error
 from hw.envs.env_guard import EnvGuard
+from hw.envs.envpool_envs import make_envpool_envs
 from hw.envs.native_cartpole import NativeCartPole
+from hw.envs.sync_envs import SyncEnvs
+from hw.envs.wrapper_registry import WrapperSpec
 from hw.infrastructure.errors import ConfigError
 
-Vectorization = Literal["sync", "async", "native"]
+Vectorization = Literal["sync", "async", "native", "envpool"]
 
 NATIVE: dict[str, Callable[..., VectorEnv]] = {
     "CartPole-v0": NativeCartPole,
@@ -30,9 +34,7 @@ NATIVE: dict[str, Callable[..., VectorEnv]] = {
 
 def make_sync(make_one: Callable[[], gym.Env], num_envs: int, *, env_name: str) -> VectorEnv:
     """N environments, stepped one after the other."""
-    return SyncVectorEnv(
-        _guarded(make_one, num_envs, env_name), autoreset_mode=AutoresetMode.DISABLED
-    )
+    return SyncEnvs(_guarded(make_one, num_envs, env_name))
 
 
 def make_async(make_one: Callable[[], gym.Env], num_envs: int, *, env_name: str) -> VectorEnv:
@@ -85,6 +87,31 @@ def make_native_atari(
         return NativeAtari(env_name, num_envs, env_kwargs, arguments)
     except Exception as error:  # ale-py may fail in any way
         raise env_creation_error(env_name, error, env_kwargs) from error
+
+
+def make_envpool(
+    env_name: str,
+    num_envs: int,
+    *,
+    make_one: Callable[[], gym.Env],
+    env_kwargs: Mapping[str, Any],
+    atari: WrapperSpec | None,
+    clip_actions: bool,
+) -> VectorEnv:
+    """EnvPool's version of N environments.
+
+    Args:
+        make_one: Gymnasium's version of one, with all its wrappers.
+        env_kwargs: of the environment.
+        atari: the wrapper `Atari`, where it is listed.
+
+    Raises:
+        ConfigError: there is none, or EnvPool is not installed.
+    """
+    envs = make_envpool_envs(
+        env_name, num_envs, make_one=make_one, env_kwargs=env_kwargs, atari=atari
+    )
+    return _adapt_actions(envs, clip_actions)
 
 
 def _guarded(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
-from hw.infrastructure.errors import EnvError
+from hw.infrastructure.errors import EnvError, UserError
 
 
 @dataclass(frozen=True)
@@ -97,12 +97,15 @@ class EnvRunner:
         )
         self.observations = next_observations
         ended = dones | truncateds
-        if not ended.any():
+        if not np.count_nonzero(ended):
             return transitions, []
         episodes = [
-            Episode(float(self.episode_returns[i]), int(length), int(self.episode_seeds[i]))
-            for i, length in enumerate(self.episode_lengths)
-            if ended[i]
+            Episode(
+                float(self.episode_returns[i]),
+                int(self.episode_lengths[i]),
+                int(self.episode_seeds[i]),
+            )
+            for i in np.flatnonzero(ended)
         ]
         self._begin_episodes(ended)
         return transitions, episodes
@@ -143,10 +146,21 @@ class EnvRunner:
             "recent_actions": np.array(self.recent_actions),
             "observations": self.observations,
             "wrappers": wrapper_states(self.envs),
+            "is_restorable": is_restorable(self.envs),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore `state_dict()` by playing the episodes under way again."""
+        """Restore `state_dict()` by playing the episodes under way again.
+
+        Raises:
+            UserError: the environments are, or were, of a kind that cannot play them again.
+        """
+        if not (is_restorable(self.envs) and state.get("is_restorable", True)):
+            raise UserError(
+                f"{envs_name(self.envs)}: these environments cannot be brought back to where they "
+                "were, so the run cannot be resumed exactly; start a new one, with vectorization "
+                "sync, async or native if it is to be resumed"
+            )
         self.generator.bit_generator.state = state["generator"]
         self.episode_seeds = state["episode_seeds"].copy()
         self.episode_returns = state["episode_returns"].copy()
@@ -179,14 +193,26 @@ class EnvRunner:
 
 def check_observations(envs: VectorEnv, observations: np.ndarray) -> None:
     """Raise an EnvError if an observation of the N (N, *) is not finite."""
-    if observations.dtype.kind != "f" or np.isfinite(observations).all():
+    if observations.dtype.kind != "f":
+        return
+    # On a few numbers, counting takes half the time of `all()`.
+    if np.count_nonzero(np.isfinite(observations)) == observations.size:
         return
     is_finite = np.isfinite(observations.reshape(len(observations), -1)).all(axis=1)
-    name = envs.spec.id if envs.spec is not None else type(envs.unwrapped).__name__
     raise EnvError(
-        f"{name}, environment {is_finite.argmin()}: the observation is not finite: "
+        f"{envs_name(envs)}, environment {is_finite.argmin()}: the observation is not finite: "
         f"{np.array2string(observations[is_finite.argmin()], threshold=20, precision=4)}"
     )
+
+
+def envs_name(envs: VectorEnv) -> str:
+    """Their id, for messages."""
+    return envs.spec.id if envs.spec is not None else type(envs.unwrapped).__name__
+
+
+def is_restorable(envs: VectorEnv) -> bool:
+    """Whether an episode is rebuilt by its seed and its actions; true unless the envs deny it."""
+    return envs.metadata.get("is_restorable", True)
 
 
 def wrapper_states(envs: VectorEnv) -> dict[str, Any]:
