@@ -183,6 +183,17 @@ def test_spaces_that_no_agent_can_use_are_refused(
         make_trainer(config, tmp_path)
 
 
+@pytest.mark.parametrize("agent", ["sac", "td3", "dqn"])
+def test_prioritised_replay_serves_every_agent_that_replays(tmp_path, agent):
+    env_name = "CartPole-v1" if agent == "dqn" else "Pendulum-v1"
+    changes = {"use_prioritized_replay": True, "num_envs": 2, "n_step": 3}
+    if agent != "dqn":
+        del changes["n_step"]
+    trainer, _ = train(bind(settings(agent, env_name=env_name, **changes)), tmp_path)
+    priorities = trainer.buffer.state_dict()["priorities"]
+    assert len(set(priorities.tolist())) > 20  # those of TD errors, no longer the first one's
+
+
 @pytest.mark.parametrize("env_name", ["FrozenLake-v1", "Taxi-v4", "Blackjack-v1"])
 def test_discrete_observations_go_through_a_wrapper(tmp_path, env_name):
     changes = {"wrappers": ["flatten_observation"], "max_episode_steps": 20}

@@ -52,6 +52,7 @@ def make_trainer(config: RunConfig, run_dir: Path, show_progress: bool = True) -
             training_starts=recipe.training_starts,
             updates_per_step=recipe.updates_per_step,
             batch_size=recipe.batch_size,
+            importance_schedule=recipe.importance_schedule,
             eval_interval=settings.eval_interval,
             log_interval=settings.log_interval,
             log_every_step=settings.log_every_step,

@@ -17,6 +17,7 @@ from hw.env_configs.budget import (
 )
 from hw.env_configs.networks import NetworkSettings, make_adam
 from hw.env_configs.recipe import Recipe
+from hw.env_configs.replay import ReplaySettings
 from hw.env_configs.schedule import PiecewiseSchedule
 from hw.env_configs.setting_types import (
     Annealing,
@@ -31,7 +32,6 @@ from hw.env_configs.setting_types import (
 from hw.env_configs.spaces import num_discrete_actions, observation_shape
 from hw.envs.make_env import EnvFactory
 from hw.infrastructure.errors import ConfigError
-from hw.infrastructure.replay_buffer import ReplayBuffer
 from hw.networks.action_value_critic import ActionValueCritic
 from hw.networks.heads import ActionValueHead, DuelingHead
 
@@ -51,6 +51,9 @@ def dqn_config(
     updates_per_step: PositiveFloat = 1.0,
     batch_size: Count = 128,
     replay_buffer_capacity: Count = 100_000,
+    use_prioritized_replay: bool = False,
+    priority_exponent: Fraction = 0.6,
+    importance_exponent: Fraction = 0.4,
     n_step: Count = 1,
     backbone: str = "mlp",
     hidden_size: Count = 128,
@@ -74,7 +77,8 @@ def dqn_config(
             `EnvFactory`; the actions are Discrete.
         total_steps, total_episodes: the budget, one or the other; 100 000 steps if neither.
         random_steps, training_starts, updates_per_step, batch_size: see `TrainerSettings`.
-        replay_buffer_capacity: transitions.
+        replay_buffer_capacity, use_prioritized_replay, priority_exponent, importance_exponent: see
+            `ReplaySettings`.
         n_step: steps that a target looks ahead before it bootstraps.
         backbone, hidden_size, num_layers, activation: of the network, see `NetworkSettings`.
         use_dueling: separate streams for the state's value and the actions' advantages.
@@ -99,6 +103,13 @@ def dqn_config(
         default_rate=0.005,
     )
     exploration = _exploration(exploration_schedule)
+    replay = ReplaySettings(
+        replay_buffer_capacity,
+        use_prioritized_replay,
+        priority_exponent,
+        importance_exponent,
+        n_step,
+    )
     networks = NetworkSettings(backbone, num_layers, hidden_size, activation)
     envs = EnvFactory(env_name, env_kwargs or {}, max_episode_steps, wrappers, vectorization)
 
@@ -126,12 +137,7 @@ def dqn_config(
     return Recipe(
         envs=envs,
         make_agent=make_agent,
-        make_buffer=partial(
-            ReplayBuffer,
-            replay_buffer_capacity,
-            num_stacked_frames=envs.num_stacked_frames,
-            n_step=n_step,
-        ),
+        make_buffer=partial(replay.make_buffer, envs),
         num_envs=num_envs,
         total_steps=total_steps,
         total_episodes=total_episodes,
@@ -139,6 +145,7 @@ def dqn_config(
         training_starts=training_starts,
         updates_per_step=updates_per_step,
         batch_size=batch_size,
+        importance_schedule=replay.importance_schedule(total_steps),
         num_gradient_steps=num_replay_updates(total_steps, training_starts, updates_per_step),
         resolved={
             "total_steps": total_steps,

@@ -25,8 +25,8 @@ class Recipe:
         make_agent: environments -> agent for their spaces.
         make_buffer: seed -> buffer of the kind that the agent collects into.
         num_envs: to train on.
-        total_steps, total_episodes, random_steps, training_starts, updates_per_step, batch_size:
-            see `TrainerSettings`.
+        total_steps, total_episodes, random_steps, training_starts, updates_per_step, batch_size,
+        importance_schedule: see `TrainerSettings`.
         num_gradient_steps: about how many optimizer steps the run makes; 0 if that is not known.
         resolved: settings whose default depends on others, with the value they came to.
         resolve: environments -> settings whose default depends on the environment, likewise.
@@ -42,6 +42,7 @@ class Recipe:
     training_starts: int = 0
     updates_per_step: float = 0.0
     batch_size: int = 0
+    importance_schedule: Callable[[int], float] | None = None
     num_gradient_steps: int
     resolved: dict[str, Any]
     resolve: Callable[[VectorEnv], dict[str, Any]] = nothing_to_resolve

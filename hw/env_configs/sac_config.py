@@ -17,6 +17,7 @@ from hw.env_configs.budget import (
 )
 from hw.env_configs.networks import NetworkSettings, check_std, make_adam, make_policy_head
 from hw.env_configs.recipe import Recipe
+from hw.env_configs.replay import ReplaySettings
 from hw.env_configs.setting_types import (
     Annealing,
     Count,
@@ -31,7 +32,6 @@ from hw.env_configs.setting_types import (
 from hw.env_configs.spaces import continuous_action_dim, observation_shape
 from hw.envs.make_env import EnvFactory
 from hw.infrastructure.errors import ConfigError
-from hw.infrastructure.replay_buffer import ReplayBuffer
 from hw.networks.mlp_policy import NetworkPolicy
 
 
@@ -50,6 +50,9 @@ def sac_config(
     updates_per_step: PositiveFloat = 1.0,
     batch_size: Count = 128,
     replay_buffer_capacity: Count = 1_000_000,
+    use_prioritized_replay: bool = False,
+    priority_exponent: Fraction = 0.6,
+    importance_exponent: Fraction = 0.4,
     backbone: str = "mlp",
     hidden_size: Count = 128,
     num_layers: Count = 3,
@@ -85,7 +88,8 @@ def sac_config(
             `EnvFactory`; the actions are a Box.
         total_steps, total_episodes: the budget, one or the other; 300 000 steps if neither.
         random_steps, training_starts, updates_per_step, batch_size: see `TrainerSettings`.
-        replay_buffer_capacity: transitions.
+        replay_buffer_capacity, use_prioritized_replay, priority_exponent, importance_exponent: see
+            `ReplaySettings`.
         backbone, hidden_size, num_layers, activation: of actor and critics, see
             `NetworkSettings`.
         use_tanh: squash actions into [-1, 1]; otherwise the environment clips them.
@@ -132,6 +136,12 @@ def sac_config(
     if actor_gradient_type == "reparametrize" and num_actor_samples != 1:
         raise ConfigError("belongs to actor_gradient_type: reinforce", key="num_actor_samples")
 
+    replay = ReplaySettings(
+        replay_buffer_capacity,
+        use_prioritized_replay,
+        priority_exponent,
+        importance_exponent,
+    )
     networks = NetworkSettings(backbone, num_layers, hidden_size, activation)
     envs = EnvFactory(
         env_name,
@@ -188,9 +198,7 @@ def sac_config(
     return Recipe(
         envs=envs,
         make_agent=make_agent,
-        make_buffer=partial(
-            ReplayBuffer, replay_buffer_capacity, num_stacked_frames=envs.num_stacked_frames
-        ),
+        make_buffer=partial(replay.make_buffer, envs),
         num_envs=num_envs,
         total_steps=total_steps,
         total_episodes=total_episodes,
@@ -198,6 +206,7 @@ def sac_config(
         training_starts=training_starts,
         updates_per_step=updates_per_step,
         batch_size=batch_size,
+        importance_schedule=replay.importance_schedule(total_steps),
         num_gradient_steps=num_replay_updates(total_steps, training_starts, updates_per_step),
         resolved={
             "total_steps": total_steps,

@@ -16,6 +16,7 @@ from hw.env_configs.budget import (
 )
 from hw.env_configs.networks import NetworkSettings, make_adam
 from hw.env_configs.recipe import Recipe
+from hw.env_configs.replay import ReplaySettings
 from hw.env_configs.setting_types import (
     Annealing,
     Count,
@@ -28,7 +29,6 @@ from hw.env_configs.setting_types import (
 )
 from hw.env_configs.spaces import continuous_action_dim, observation_shape
 from hw.envs.make_env import EnvFactory
-from hw.infrastructure.replay_buffer import ReplayBuffer
 from hw.networks.heads import DeterministicHead
 from hw.networks.mlp_policy import DeterministicPolicy
 
@@ -48,6 +48,9 @@ def td3_config(
     updates_per_step: PositiveFloat = 1.0,
     batch_size: Count = 256,
     replay_buffer_capacity: Count = 1_000_000,
+    use_prioritized_replay: bool = False,
+    priority_exponent: Fraction = 0.6,
+    importance_exponent: Fraction = 0.4,
     backbone: str = "mlp",
     hidden_size: Count = 256,
     num_layers: Count = 2,
@@ -71,7 +74,8 @@ def td3_config(
             `EnvFactory`; the actions are a Box.
         total_steps, total_episodes: the budget, one or the other; 300 000 steps if neither.
         random_steps, training_starts, updates_per_step, batch_size: see `TrainerSettings`.
-        replay_buffer_capacity: transitions.
+        replay_buffer_capacity, use_prioritized_replay, priority_exponent, importance_exponent: see
+            `ReplaySettings`.
         backbone, hidden_size, num_layers, activation: of actor and critics, see
             `NetworkSettings`.
         actor_learning_rate, critic_learning_rate: of Adam.
@@ -86,6 +90,12 @@ def td3_config(
     total_steps, total_episodes = resolve_budget(total_steps, total_episodes, 300_000)
     check_training_starts(training_starts, total_steps)
     schedule = annealed(learning_rate_schedule, 1.0, total_steps, "learning_rate_schedule")
+    replay = ReplaySettings(
+        replay_buffer_capacity,
+        use_prioritized_replay,
+        priority_exponent,
+        importance_exponent,
+    )
     networks = NetworkSettings(backbone, num_layers, hidden_size, activation)
     envs = EnvFactory(env_name, env_kwargs or {}, max_episode_steps, wrappers, vectorization)
 
@@ -115,9 +125,7 @@ def td3_config(
     return Recipe(
         envs=envs,
         make_agent=make_agent,
-        make_buffer=partial(
-            ReplayBuffer, replay_buffer_capacity, num_stacked_frames=envs.num_stacked_frames
-        ),
+        make_buffer=partial(replay.make_buffer, envs),
         num_envs=num_envs,
         total_steps=total_steps,
         total_episodes=total_episodes,
@@ -125,6 +133,7 @@ def td3_config(
         training_starts=training_starts,
         updates_per_step=updates_per_step,
         batch_size=batch_size,
+        importance_schedule=replay.importance_schedule(total_steps),
         num_gradient_steps=num_replay_updates(total_steps, training_starts, updates_per_step),
         resolved={"total_steps": total_steps},
     )

@@ -1,73 +1,109 @@
 """Where a replay buffer keeps (observation, next_observation) pairs.
 
-Transitions are numbered from 0 in the order of insertion; number n lives in slot n % capacity.
+Transitions are numbered from 0 in the order of insertion; number n lives in slot n % capacity. A
+buffer keeps one record a slot. Vectors stand in the record itself, so that a sample reads each
+transition from one place in memory; images stand apart, each frame once.
 Shapes: N lanes, B batch, * one observation, S stacked frames.
 """
 
+import math
+import os
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from hw.infrastructure.errors import UserError
+
+Field = tuple[str, np.dtype, tuple[int, ...]]
+
 
 class ObservationPairs(Protocol):
-    """What a replay buffer asks of a store."""
+    """What a replay buffer asks of a store.
+
+    `fields` are the (name, dtype, shape) that the store wants in each record, and `num_bytes` what
+    it takes besides. Nothing is allocated before `allocate`.
+    """
 
     shape: tuple[int, ...]
     dtype: np.dtype
+    fields: list[Field]
+    num_bytes: int
     first_readable: int
+
+    def allocate(self) -> None:
+        """Take `num_bytes` of memory."""
+
+    def bind(self, columns: dict[str, np.ndarray]) -> None:
+        """Hold on to the records' columns, views (capacity, ...) of them."""
 
     def write(
         self,
         number: int,
+        slots: slice | np.ndarray,
         observations: np.ndarray,
         next_observations: np.ndarray,
-        ended: np.ndarray,
+        done: np.ndarray,
+        truncated: np.ndarray,
     ) -> None:
-        """Store the pairs numbered number .. number + N - 1, one a lane; `ended` is (N,)."""
-
-    def read(
-        self, slots: np.ndarray, next_slots: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Observations of `slots` and next observations of `next_slots`, each (B, *).
+        """Store the pairs numbered number .. number + N - 1, one a lane.
 
         Args:
-            slots: (B,).
-            next_slots: (B,); None means the same slots.
+            slots: theirs, (N,) or a slice.
+            done, truncated: whether the episode ended there; (N,), truncated perhaps ().
+        """
+
+    def read(self, rows: np.ndarray, last_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Observations of `rows` and next observations of `last_rows`, each (B, *).
+
+        Args:
+            rows, last_rows: copies of records, (B,).
         """
 
     def state_dict(self, used: slice) -> dict[str, Any]:
         """The content of the used slots."""
 
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore `state_dict()`, after `allocate` and `bind`."""
+
 
 class ArrayPairs:
-    """Vectors: two arrays.
+    """Vectors: both observations are fields of the record.
 
     Args:
-        capacity: number of pairs.
         shape, dtype: of one observation.
     """
 
     first_readable = 0
+    num_bytes = 0
 
-    def __init__(self, capacity: int, shape: tuple[int, ...], dtype: np.dtype):
-        self.capacity = capacity
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype):
         self.shape = tuple(shape)
         self.dtype = np.dtype(dtype)
-        self.observations = np.zeros((capacity, *shape), dtype)
-        self.next_observations = np.zeros((capacity, *shape), dtype)
+        self.fields = [
+            ("observations", self.dtype, self.shape),
+            ("next_observations", self.dtype, self.shape),
+        ]
 
-    def write(self, number, observations, next_observations, ended) -> None:
+    def allocate(self) -> None:
         """See `ObservationPairs`."""
-        slots = np.arange(number, number + len(observations)) % self.capacity
+
+    def bind(self, columns: dict[str, np.ndarray]) -> None:
+        """See `ObservationPairs`."""
+        self.observations = columns["observations"]
+        self.next_observations = columns["next_observations"]
+
+    def write(self, number, slots, observations, next_observations, done, truncated) -> None:
+        """See `ObservationPairs`."""
         self.observations[slots] = observations
         self.next_observations[slots] = next_observations
 
-    def read(
-        self, slots: np.ndarray, next_slots: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, rows: np.ndarray, last_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `ObservationPairs`."""
-        next_slots = slots if next_slots is None else next_slots
-        return self.observations[slots], self.next_observations[next_slots]
+        return (
+            np.ascontiguousarray(rows["observations"]),
+            np.ascontiguousarray(last_rows["next_observations"]),
+        )
 
     def state_dict(self, used: slice) -> dict[str, Any]:
         """See `ObservationPairs`."""
@@ -76,14 +112,11 @@ class ArrayPairs:
             "next_observations": self.next_observations[used],
         }
 
-    @classmethod
-    def from_state_dict(cls, capacity: int, state: dict[str, Any]) -> "ArrayPairs":
-        """A store with this content."""
-        observations = state["observations"]
-        pairs = cls(capacity, observations.shape[1:], observations.dtype)
-        pairs.observations[: len(observations)] = observations
-        pairs.next_observations[: len(observations)] = state["next_observations"]
-        return pairs
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `ObservationPairs`."""
+        used = slice(0, len(state["observations"]))
+        self.observations[used] = state["observations"]
+        self.next_observations[used] = state["next_observations"]
 
 
 class FramePairs:
@@ -111,19 +144,28 @@ class FramePairs:
         self.capacity = capacity
         self.shape = tuple(shape)
         self.num_stacked_frames = num_stacked_frames
-        frame_shape = shape if num_stacked_frames == 1 else shape[1:]
+        self.frame_shape = self.shape if num_stacked_frames == 1 else self.shape[1:]
         self.ring_size = capacity + 2 * num_stacked_frames
-        self.frames = np.zeros((self.ring_size, *frame_shape), np.uint8)
-        self.frame_numbers = np.zeros((capacity, 2, num_stacked_frames), np.int64)
-        self.last_user = np.full(
-            self.ring_size, -1, np.int64
-        )  # the newest transition that needs a frame
+        self.fields = [("frame_numbers", np.dtype(np.int64), (2, num_stacked_frames))]
+        last_user_bytes = np.dtype(np.int64).itemsize
+        self.num_bytes = self.ring_size * (math.prod(self.frame_shape) + last_user_bytes)
         self.num_frames = 0
         self.first_readable = 0
         self.lane_stacks: dict[int, list[int]] = {}
 
-    def write(self, number, observations, next_observations, ended) -> None:
+    def bind(self, columns: dict[str, np.ndarray]) -> None:
         """See `ObservationPairs`."""
+        self.frame_numbers = columns["frame_numbers"]
+
+    def allocate(self) -> None:
+        """See `ObservationPairs`."""
+        self.frames = np.zeros((self.ring_size, *self.frame_shape), np.uint8)
+        # The newest transition that needs a frame.
+        self.last_user = np.full(self.ring_size, -1, np.int64)
+
+    def write(self, number, slots, observations, next_observations, done, truncated) -> None:
+        """See `ObservationPairs`."""
+        ended = np.logical_or(done, truncated)
         for lane in range(len(observations)):
             stack, next_stack = observations[lane], next_observations[lane]
             if self.num_stacked_frames == 1:
@@ -137,17 +179,12 @@ class FramePairs:
             if not ended[lane]:
                 self.lane_stacks[lane] = following
 
-    def read(
-        self, slots: np.ndarray, next_slots: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, rows: np.ndarray, last_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `ObservationPairs`."""
-        numbers = self.frame_numbers[slots]  # (B, 2, S)
-        if next_slots is not None:
-            numbers[:, 1] = self.frame_numbers[next_slots, 1]
-        frames = self.frames[numbers % self.ring_size]  # (B, 2, S, *frame)
-        if self.num_stacked_frames == 1:
-            frames = frames[:, :, 0]
-        return frames[:, 0], frames[:, 1]
+        return (
+            self._stacks(rows["frame_numbers"][:, 0]),
+            self._stacks(last_rows["frame_numbers"][:, 1]),
+        )
 
     def state_dict(self, used: slice) -> dict[str, Any]:
         """See `ObservationPairs`."""
@@ -161,18 +198,19 @@ class FramePairs:
             "shape": list(self.shape),
         }
 
-    @classmethod
-    def from_state_dict(cls, capacity: int, state: dict[str, Any]) -> "FramePairs":
-        """A store with this content."""
-        frames, numbers = state["frames"], state["frame_numbers"]
-        pairs = cls(capacity, tuple(state["shape"]), numbers.shape[2])
-        pairs.frames[: len(frames)] = frames
-        pairs.frame_numbers[: len(numbers)] = numbers
-        pairs.last_user[:] = state["last_user"]
-        pairs.num_frames = state["num_frames"]
-        pairs.first_readable = state["first_readable"]
-        pairs.lane_stacks = dict(state["lane_stacks"])
-        return pairs
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `ObservationPairs`."""
+        self.frames[: len(state["frames"])] = state["frames"]
+        self.frame_numbers[: len(state["frame_numbers"])] = state["frame_numbers"]
+        self.last_user[:] = state["last_user"]
+        self.num_frames = state["num_frames"]
+        self.first_readable = state["first_readable"]
+        self.lane_stacks = dict(state["lane_stacks"])
+
+    def _stacks(self, frame_numbers: np.ndarray) -> np.ndarray:
+        """The observations (B, *) that these frames (B, S) make up."""
+        frames = self.frames.take(frame_numbers % self.ring_size, axis=0)  # (B, S, *frame)
+        return frames.reshape(len(frames), *self.shape)
 
     def _slots(self, frame_numbers: list[int]) -> list[int]:
         return [number % self.ring_size for number in frame_numbers]
@@ -204,3 +242,83 @@ class FramePairs:
         if np.array_equal(next_stack[:-1], stack[1:]):
             return [*current[1:], self._append(next_stack[-1])]
         return self._append_all(next_stack)
+
+
+def check_memory(num_bytes: int) -> None:
+    """Refuse a replay buffer that would not fit, before any of it is allocated.
+
+    Raises:
+        UserError: it takes more bytes than are available.
+    """
+    available = available_memory()
+    if available is not None and num_bytes > available:
+        raise UserError(
+            f"the replay buffer needs {num_bytes:,} bytes ({num_bytes / 1e9:.1f} GB) and "
+            f"{available:,} ({available / 1e9:.1f} GB) are available: "
+            "lower replay_buffer_capacity"
+        )
+
+
+def available_memory(root: Path = Path("/")) -> int | None:
+    """Bytes that this process may still take, or None where the system does not say.
+
+    The least of what the machine has left and what each enclosing control group does. Pages of
+    files that have not been used lately count as free, since the kernel drops them when asked.
+
+    Args:
+        root: of the file system.
+    """
+    limits = [_machine_memory(root / "proc/meminfo"), *_control_group_memory(root)]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _machine_memory(meminfo: Path) -> int | None:
+    try:
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    except (OSError, ValueError):
+        pass  # no Linux
+    for pages in ("SC_AVPHYS_PAGES", "SC_PHYS_PAGES"):
+        try:
+            return os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE")
+        except (AttributeError, ValueError, OSError):
+            continue
+    return None
+
+
+def _control_group_memory(root: Path) -> list[int]:
+    """What is left in each control group around this process: version 2, or 1's `memory`."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    left = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            mount = root / "sys/fs/cgroup"
+            names = ("memory.max", "memory.current", "inactive_file ")
+        elif "memory" in controllers.split(","):
+            mount = root / "sys/fs/cgroup/memory"
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file ")
+        else:
+            continue
+        innermost = mount / path.strip("/")
+        for group in (innermost, *innermost.parents):
+            if group.is_relative_to(mount):
+                left += _left_in_group(group, *names)
+    return left
+
+
+def _left_in_group(group: Path, limit_name: str, used_name: str, droppable: str) -> list[int]:
+    """Bytes left in one control group, as a list; empty where it sets no limit."""
+    try:
+        limit, used = (group / limit_name).read_text().strip(), (group / used_name).read_text()
+        lines = (group / "memory.stat").read_text().splitlines()
+    except OSError:
+        return []  # the group is not visible in this container, or the root, which has no limit
+    if limit == "max":
+        return []
+    reclaimable = sum(int(line.split()[1]) for line in lines if line.startswith(droppable))
+    return [max(0, int(limit) - int(used) + reclaimable)]

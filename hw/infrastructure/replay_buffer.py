@@ -9,15 +9,23 @@ from typing import Any
 import numpy as np
 
 from hw.infrastructure.errors import UserError
-from hw.infrastructure.observation_store import ArrayPairs, FramePairs, ObservationPairs
+from hw.infrastructure.observation_store import (
+    ArrayPairs,
+    FramePairs,
+    ObservationPairs,
+    check_memory,
+)
+
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
 class ReplayBuffer:
     """The last `capacity` transitions, sampled uniformly with replacement.
 
-    Memory is allocated at the first insert, from the shapes and types seen there: float64 becomes
-    float32; integers, booleans and uint8 stay. Images (uint8 with two or more axes) are kept frame
-    by frame, each frame once: see `FramePairs`.
+    A transition is one record, whose parts lie side by side in memory. It is allocated at the first
+    insert, from the shapes and types seen there: float64 becomes float32; integers, booleans and
+    uint8 stay. Images (uint8 with two or more axes) are kept frame by frame, each frame once: see
+    `FramePairs`.
 
     Args:
         capacity: number of transitions; the oldest are overwritten.
@@ -27,6 +35,8 @@ class ReplayBuffer:
         n_step: the most successive steps of an episode that a sample holds, for n-step returns.
             Above 1 every insert must bring the same number of lanes.
     """
+
+    kind = "uniform"
 
     def __init__(self, capacity: int, seed: int = 0, num_stacked_frames: int = 1, n_step: int = 1):
         if capacity < 1:
@@ -39,7 +49,9 @@ class ReplayBuffer:
         self.generator = np.random.default_rng(seed)
         self.num_inserted = 0
         self.num_lanes: int | None = None  # of the last insert
+        self.last_layout: tuple[Any, ...] | None = None  # shapes and types of the last insert
         self.observation_pairs: ObservationPairs | None = None
+        self.records: np.ndarray | None = None  # (capacity,), and a view of each of its fields:
         self.actions: np.ndarray | None = None
         self.rewards: np.ndarray | None = None
         self.dones: np.ndarray | None = None
@@ -69,20 +81,23 @@ class ReplayBuffer:
         Raises:
             ValueError: a shape or type differs from that of the first insert; or the number of
                 lanes, where n_step is above 1.
+            UserError: at the first insert: the machine has not the memory for `capacity` of them.
         """
-        if np.ndim(reward) == 0:
+        reward, done, truncated = np.asarray(reward), np.asarray(done), np.asarray(truncated)
+        if reward.ndim == 0:
             observation, next_observation = np.asarray(observation), np.asarray(next_observation)
             observation, next_observation = observation[None], next_observation[None]
-            action, reward = np.asarray(action)[None], np.asarray(reward)[None]
-            done, truncated = np.asarray(done)[None], np.asarray(truncated)[None]
+            action, reward = np.asarray(action)[None], reward[None]
+            done, truncated = done[None], truncated[None]
         num_lanes = len(reward)
-        if self.actions is None:
-            self._allocate(observation, action)
-        self._check(num_lanes, observation, action, next_observation, done)
+        if self.records is None:
+            self._allocate(observation.shape[1:], observation.dtype, action.shape[1:], action.dtype)
+        self._check(num_lanes, observation, action, next_observation, done, truncated)
 
-        slots = np.arange(self.num_inserted, self.num_inserted + num_lanes) % self.capacity
-        ended = np.broadcast_to(np.logical_or(done, truncated), (num_lanes,))
-        self.observation_pairs.write(self.num_inserted, observation, next_observation, ended)
+        slots = self._next_slots(num_lanes)
+        self.observation_pairs.write(
+            self.num_inserted, slots, observation, next_observation, done, truncated
+        )
         self.actions[slots] = action
         self.rewards[slots] = reward
         self.dones[slots] = done
@@ -109,20 +124,43 @@ class ReplayBuffer:
         Raises:
             UserError: the buffer is empty.
         """
-        if len(self) == 0:
-            raise UserError("the replay buffer is empty: insert transitions before sampling")
-        numbers = self.generator.integers(self._oldest(), self.num_inserted, size=batch_size)
-        return self._read(numbers) if self.n_step == 1 else self._read_n_steps(numbers)
+        self._check_filled()
+        return self._read(
+            self.generator.integers(self._oldest(), self.num_inserted, size=batch_size)
+        )
+
+    def num_bytes(
+        self,
+        observation_shape: tuple[int, ...],
+        observation_dtype: np.dtype,
+        action_shape: tuple[int, ...],
+        action_dtype: np.dtype,
+    ) -> int:
+        """Bytes that `capacity` transitions of these shapes take; nothing is allocated."""
+        pairs = self._make_pairs(observation_shape, observation_dtype)
+        record = record_dtype(pairs, action_shape, action_dtype)
+        return self.capacity * record.itemsize + pairs.num_bytes
+
+    def _next_slots(self, num_lanes: int) -> slice | np.ndarray:
+        """Where the next N transitions go: slots (num_inserted + 0 .. N - 1) % capacity."""
+        first = self.num_inserted % self.capacity
+        if first + num_lanes <= self.capacity:
+            return slice(first, first + num_lanes)
+        return np.arange(first, first + num_lanes) % self.capacity
 
     def _read(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        slots = numbers % self.capacity
-        observations, next_observations = self.observation_pairs.read(slots)
+        """What `sample` returns, of the transitions with these numbers (B,)."""
+        return self._read_one_step(numbers) if self.n_step == 1 else self._read_n_steps(numbers)
+
+    def _read_one_step(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        rows = self.records.take(numbers % self.capacity)
+        observations, next_observations = self.observation_pairs.read(rows, rows)
         return {
             "observations": observations,
-            "actions": self.actions[slots],
-            "rewards": self.rewards[slots],
+            "actions": np.ascontiguousarray(rows["actions"]),
+            "rewards": np.ascontiguousarray(rows["rewards"]),
             "next_observations": next_observations,
-            "dones": self.dones[slots],
+            "dones": np.ascontiguousarray(rows["dones"]),
         }
 
     def _read_n_steps(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
@@ -134,28 +172,30 @@ class ReplayBuffer:
         is_included = np.ones(steps.shape, np.bool_)
         is_included[:, 1:] = np.logical_and.accumulate(has_next[:, :-1], axis=1)
         num_steps = is_included.sum(axis=1)
-        last_slots = slots[np.arange(len(slots)), num_steps - 1]
-        observations, next_observations = self.observation_pairs.read(slots[:, 0], last_slots)
+        rows = self.records.take(slots[:, 0])
+        last_rows = self.records.take(slots[np.arange(len(slots)), num_steps - 1])
+        observations, next_observations = self.observation_pairs.read(rows, last_rows)
         return {
             "observations": observations,
-            "actions": self.actions[slots[:, 0]],
+            "actions": np.ascontiguousarray(rows["actions"]),
             "rewards": np.where(is_included, self.rewards[slots], np.float32(0.0)),
             "next_observations": next_observations,
-            "dones": self.dones[last_slots],
+            "dones": np.ascontiguousarray(last_rows["dones"]),
             "num_steps": num_steps,
         }
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on as if never interrupted; arrays are views, not copies."""
         state = {
+            "kind": self.kind,
             "capacity": self.capacity,
             "n_step": self.n_step,
             "num_inserted": self.num_inserted,
             "num_lanes": self.num_lanes,
             "generator": self.generator.bit_generator.state,
         }
-        if self.actions is not None:
-            used = slice(0, min(self.num_inserted, self.capacity))
+        if self.records is not None:
+            used = self._used()
             state["observation_pairs"] = self.observation_pairs.state_dict(used)
             state["actions"] = self.actions[used]
             state["rewards"] = self.rewards[used]
@@ -167,32 +207,34 @@ class ReplayBuffer:
         """Restore `state_dict()`.
 
         Raises:
-            UserError: it was saved with another capacity or n_step.
+            UserError: it was saved by another kind of buffer, or with another capacity or n_step;
+                or the machine has not the memory.
         """
-        if state["capacity"] != self.capacity:
-            raise UserError(
-                f"the saved replay buffer holds {state['capacity']}, this one {self.capacity}"
-            )
-        saved_n_step = state.get("n_step", 1)  # a checkpoint from before there was n_step
-        if saved_n_step != self.n_step:
-            raise UserError(
-                f"the saved replay buffer has n_step {saved_n_step}, this one {self.n_step}"
-            )
+        self._check_saved(state)
+        self.last_layout = None
         self.generator.bit_generator.state = state["generator"]
         self.num_inserted = state["num_inserted"]
         self.num_lanes = state.get("num_lanes")
         if "actions" not in state:
-            self.observation_pairs = self.actions = self.rewards = None
+            self.observation_pairs = self.records = self.actions = self.rewards = None
             self.dones = self.truncateds = None
             return
-        self._allocate_actions(state["actions"])
-        used = slice(0, len(state["actions"]))
-        self.actions[used] = state["actions"]
+        pairs, actions = state["observation_pairs"], state["actions"]
+        if "frames" in pairs:
+            self._allocate(tuple(pairs["shape"]), np.uint8, actions.shape[1:], actions.dtype)
+        else:
+            vectors = pairs["observations"]
+            self._allocate(vectors.shape[1:], vectors.dtype, actions.shape[1:], actions.dtype)
+        self.observation_pairs.load_state_dict(pairs)
+        used = self._used()
+        self.actions[used] = actions
         self.rewards[used] = state["rewards"]
         self.dones[used] = state["dones"]
         self.truncateds[used] = state.get("truncateds", False)
-        pairs = FramePairs if "frames" in state["observation_pairs"] else ArrayPairs
-        self.observation_pairs = pairs.from_state_dict(self.capacity, state["observation_pairs"])
+
+    def _used(self) -> slice:
+        """The slots that have been written."""
+        return slice(0, min(self.num_inserted, self.capacity))
 
     def _oldest(self) -> int:
         """Number of the oldest transition still held, counting inserts from 0."""
@@ -201,25 +243,66 @@ class ReplayBuffer:
             oldest = max(oldest, self.observation_pairs.first_readable)
         return oldest
 
-    def _allocate(self, observations: np.ndarray, actions: np.ndarray) -> None:
-        if observations.dtype == np.uint8 and observations.ndim > 2:
-            self.observation_pairs = FramePairs(
-                self.capacity, observations.shape[1:], self.num_stacked_frames
-            )
-        else:
-            self.observation_pairs = ArrayPairs(
-                self.capacity, observations.shape[1:], storage_dtype(observations.dtype)
-            )
-        self._allocate_actions(actions)
+    def _allocate(
+        self,
+        observation_shape: tuple[int, ...],
+        observation_dtype: np.dtype,
+        action_shape: tuple[int, ...],
+        action_dtype: np.dtype,
+    ) -> None:
+        check_memory(
+            self.num_bytes(observation_shape, observation_dtype, action_shape, action_dtype)
+        )
+        pairs = self._make_pairs(observation_shape, observation_dtype)
+        self.records = np.zeros(self.capacity, record_dtype(pairs, action_shape, action_dtype))
+        pairs.allocate()
+        self.observation_pairs = pairs
+        self._bind()
 
-    def _allocate_actions(self, actions: np.ndarray) -> None:
-        dtype = storage_dtype(actions.dtype)
-        self.actions = np.zeros((self.capacity, *actions.shape[1:]), dtype)
-        self.rewards = np.zeros(self.capacity, np.float32)
-        self.dones = np.zeros(self.capacity, np.bool_)
-        self.truncateds = np.zeros(self.capacity, np.bool_)
+    def _bind(self) -> None:
+        """Make views of the records' fields."""
+        columns = {name: self.records[name] for name in self.records.dtype.names}
+        self.observation_pairs.bind(columns)
+        self.actions, self.rewards = columns["actions"], columns["rewards"]
+        self.dones, self.truncateds = columns["dones"], columns["truncateds"]
 
-    def _check(self, num_lanes, observation, action, next_observation, done) -> None:
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy's views are of its own records."""
+        self.__dict__.update(state)
+        if self.records is not None:
+            self._bind()
+
+    def _make_pairs(self, shape: tuple[int, ...], dtype: np.dtype) -> ObservationPairs:
+        """A store, not allocated yet, for observations of this shape and type."""
+        if dtype == np.uint8 and len(shape) > 1:
+            return FramePairs(self.capacity, shape, self.num_stacked_frames)
+        return ArrayPairs(shape, storage_dtype(dtype))
+
+    def _check_filled(self) -> None:
+        if len(self) == 0:
+            raise UserError("the replay buffer is empty: insert transitions before sampling")
+
+    def _check_saved(self, state: dict[str, Any]) -> None:
+        """Refuse a state that is not this buffer's; one without a key is from before the key."""
+        saved = {"kind": "uniform", "n_step": 1} | state
+        if saved["kind"] != self.kind:
+            raise UserError(f"the saved replay buffer is {saved['kind']}, this one {self.kind}")
+        if saved["capacity"] != self.capacity:
+            raise UserError(
+                f"the saved replay buffer holds {saved['capacity']}, this one {self.capacity}"
+            )
+        if saved["n_step"] != self.n_step:
+            raise UserError(
+                f"the saved replay buffer has n_step {saved['n_step']}, this one {self.n_step}"
+            )
+
+    def _check(self, num_lanes, observation, action, next_observation, done, truncated) -> None:
+        layout = (
+            *(observation.shape, next_observation.shape, action.shape, done.shape, truncated.shape),
+            *(observation.dtype, next_observation.dtype, action.dtype, num_lanes),
+        )
+        if layout == self.last_layout:
+            return  # what the last insert brought is known to fit
         if self.n_step > 1 and self.num_lanes not in (None, num_lanes):
             raise ValueError(
                 f"{num_lanes} lane(s) after {self.num_lanes}: n-step returns need always as many"
@@ -231,8 +314,25 @@ class ReplayBuffer:
             ("action", action, self.actions.shape[1:], self.actions.dtype),
         ):
             check_lanes(name, value, num_lanes, shape, dtype)
-        if np.shape(done) != (num_lanes,):
-            raise ValueError(f"done has shape {np.shape(done)}; reward has ({num_lanes},)")
+        if done.shape != (num_lanes,):
+            raise ValueError(f"done has shape {done.shape}; reward has ({num_lanes},)")
+        if truncated.shape not in ((), (num_lanes,)):
+            raise ValueError(f"truncated has shape {truncated.shape}; reward has ({num_lanes},)")
+        self.last_layout = layout
+
+
+def record_dtype(
+    pairs: ObservationPairs, action_shape: tuple[int, ...], action_dtype: np.dtype
+) -> np.dtype:
+    """Layout of one transition: the store's fields, action, reward, done, truncated."""
+    fields = [
+        *pairs.fields,
+        ("actions", storage_dtype(np.dtype(action_dtype)), tuple(action_shape)),
+        ("rewards", np.float32),
+        ("dones", np.bool_),
+        ("truncateds", np.bool_),
+    ]
+    return np.dtype(fields, align=True)
 
 
 def check_lanes(
@@ -258,4 +358,4 @@ def check_lanes(
 
 def storage_dtype(dtype: np.dtype) -> np.dtype:
     """float64 is stored as float32; every other type as it is."""
-    return np.dtype(np.float32) if dtype == np.float64 else dtype
+    return FLOAT32 if dtype == FLOAT64 else dtype

@@ -6,6 +6,7 @@ Shapes: N environments.
 import contextlib
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
@@ -57,6 +58,8 @@ class TrainerSettings:
         training_starts: no update before this step.
         updates_per_step: calls of `agent.update` for each step after that.
         batch_size: of each update.
+        importance_schedule: environment step -> exponent of the importance weights, where the
+            replay buffer is prioritised; None where it is not.
         eval_interval, log_interval: between evaluations, and between rows of metrics.
         log_every_step: write every transition to steps.jsonl.
 
@@ -72,6 +75,7 @@ class TrainerSettings:
     training_starts: int = 0
     updates_per_step: float = 0.0
     batch_size: int = 0
+    importance_schedule: Callable[[int], float] | None = None
     log_every_step: bool = False
 
 
@@ -215,8 +219,18 @@ class Trainer:
     def learn_from_replay(self) -> None:
         """Make the updates that are due, each on a batch of the replay buffer."""
         for _ in range(self.num_updates_due()):
-            batch = ptu.from_numpy(self.buffer.sample(self.settings.batch_size))
-            self.record_update(self.agent.update(**batch, step=self.step))
+            batch = ptu.from_numpy(self.sample())
+            metrics = self.agent.update(**batch, step=self.step)
+            self.record_update(metrics)
+            if self.settings.importance_schedule is not None:
+                self.buffer.update_priorities(ptu.to_numpy(metrics["td_errors"]))
+
+    def sample(self) -> dict[str, np.ndarray]:
+        """A batch of the replay buffer, with importance weights where it is prioritised."""
+        if self.settings.importance_schedule is None:
+            return self.buffer.sample(self.settings.batch_size)
+        exponent = self.settings.importance_schedule(self.step)
+        return self.buffer.sample(self.settings.batch_size, exponent)
 
     def learn_from_all(self) -> None:
         """Once the buffer is full, make one update on all that it holds, and begin anew."""

@@ -34,6 +34,7 @@ RUNS = {
     "dqn, 3 steps, 2 async": DQN | {"n_step": 3, "num_envs": 2, "vectorization": "async"},
     "dqn, frames stacked, dueling": DQN
     | {"wrappers": [{"frame_stack": {"num_frames": 3}}], "use_dueling": True},
+    "dqn, prioritised": DQN | {"use_prioritized_replay": True, "num_envs": 2},
     "ppo, discrete, 4 native": PPO
     | {"env_name": "CartPole-v1", "num_envs": 4, "vectorization": "native"},
     "ppo, continuous, normalised, annealed": PPO

@@ -4,15 +4,21 @@ Every transition's reward is its number, counted from 0, so that a sample says w
 """
 
 import copy
+import os
+import subprocess
+import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hw.infrastructure import observation_store
 from hw.infrastructure.checkpoint import load_state, save_state
 from hw.infrastructure.errors import UserError
+from hw.infrastructure.prioritized_replay import PrioritizedReplayBuffer
 from hw.infrastructure.replay_buffer import ReplayBuffer
 
 FRAME_SHAPE = (2, 3)
@@ -592,9 +598,191 @@ def test_restoring_an_empty_buffer_empties(is_image):
     assert buffer.sample(2)["observations"].shape == (2, 7)
 
 
+def test_what_fitted_before_restoring_is_refused_where_it_no_longer_fits():
+    buffer, other = ReplayBuffer(3), ReplayBuffer(3)
+    narrow = (np.zeros(1), 0, 0.0, np.zeros(1), False)
+    buffer.insert(*narrow)
+    other.insert(np.zeros(5), 0, 0.0, np.zeros(5), False)
+    buffer.load_state_dict(other.state_dict())
+    with pytest.raises(ValueError, match="^observation is"):
+        buffer.insert(*narrow)
+
+
 def test_another_capacity_is_refused():
     with pytest.raises(UserError, match="5.*6"):
         ReplayBuffer(6).load_state_dict(filled_buffer(5, 3).state_dict())
+
+
+@pytest.mark.parametrize("is_image", [False, True])
+def test_a_copy_is_a_buffer_of_its_own(is_image):
+    buffer = ReplayBuffer(10, 0, 4) if is_image else filled_buffer(10, 12)
+    if is_image:
+        insert_image_episodes(buffer, 12, episode_length=9)
+    twin, changed = copy.deepcopy(buffer), copy.deepcopy(buffer)
+    batch = buffer.sample(1)
+    for _ in range(12):
+        observation = batch["observations"][0] // 2
+        changed.insert(observation, batch["actions"][0], 99.0, observation, True)
+    assert set(changed.sample(50)["rewards"]) == {99.0}
+    twin.sample(1)
+    assert_same_batches(twin, buffer)
+
+
+def test_a_state_from_before_there_were_kinds_is_restored():
+    buffer = filled_buffer(5, 8)
+    state = copy.deepcopy(buffer.state_dict())
+    del state["kind"]
+    restored = ReplayBuffer(5, seed=9)
+    restored.load_state_dict(state)
+    assert_same_batches(restored, buffer)
+
+
+# Memory
+
+ATARI = ((4, 84, 84), np.dtype(np.uint8), (), np.dtype(np.int64))
+
+
+def test_bytes_of_a_million_transitions_by_hand():
+    vectors = ReplayBuffer(1_000_000).num_bytes((17,), np.dtype(float), (6,), np.dtype(float))
+    assert vectors == 1_000_000 * (4 * (17 + 17 + 6 + 1) + 2 + 2)  # 2 bytes of padding
+    frames = ReplayBuffer(1_000_000, num_stacked_frames=4).num_bytes(*ATARI)
+    record = 8 * 2 * 4 + 8 + 4 + 1 + 1 + 2  # frame numbers, action, reward, flags, padding
+    assert frames == 1_000_000 * record + 1_000_008 * (84 * 84 + 8)
+    assert 7.1e9 < frames < 7.2e9
+    tree = 8 * 2 * 2**20
+    prioritized = PrioritizedReplayBuffer(1_000_000, priority_exponent=1, priority_epsilon=1)
+    assert prioritized.num_bytes((17,), np.dtype(float), (6,), np.dtype(float)) == vectors + tree
+
+
+@pytest.mark.parametrize("is_image", [False, True])
+def test_the_bytes_announced_are_those_taken(is_image):
+    observation = np.zeros((2, 30, 30), np.uint8) if is_image else np.zeros(11, np.float32)
+    buffer = ReplayBuffer(3000, num_stacked_frames=2)
+    tracemalloc.start()
+    try:
+        buffer.insert(observation, 0, 0.0, observation, False)
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    announced = buffer.num_bytes(observation.shape, observation.dtype, (), np.dtype(np.int64))
+    assert announced <= taken < announced + 20_000
+
+
+RESIDENT_BYTES = """
+import sys
+import numpy as np
+from hw.infrastructure.replay_buffer import ReplayBuffer
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+
+is_image = sys.argv[1] == "True"
+capacity, num_lanes = (50_000, 50) if is_image else (1_000_000, 1000)
+shape = (num_lanes, 4, 20, 20) if is_image else (num_lanes, 17)
+observations = np.ones(shape, np.uint8 if is_image else np.float32)
+actions, rewards = np.ones((num_lanes, 6), np.float32), np.ones(num_lanes)
+buffer = ReplayBuffer(capacity, num_stacked_frames=4)
+ReplayBuffer(1000, num_stacked_frames=4).insert(
+    observations, actions, rewards, observations, rewards > 1
+)
+before = resident()
+for _ in range(capacity // num_lanes):
+    buffer.insert(observations, actions, rewards, observations, rewards > 1)
+print(resident() - before, len(buffer))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("is_image", [False, True])
+def test_a_full_buffer_is_little_more_than_its_arrays(is_image):
+    """Measured from outside numpy; frames are 20 x 20, each kept once and not 8 times."""
+    content = 50_000 * (400 + 8 * 8 + 8 + 6 * 4 + 6) if is_image else 1_000_000 * (41 * 4 + 2)
+    output = subprocess.run(
+        [sys.executable, "-c", RESIDENT_BYTES, str(is_image)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    num_bytes, num_held = map(int, output.split())
+    assert num_held > 49_700 if is_image else num_held == 1_000_000
+    assert 0.98 * content < num_bytes < 1.05 * content
+
+
+def test_a_buffer_beyond_the_machines_memory_is_refused_before_it_is_allocated(monkeypatch):
+    monkeypatch.setattr(observation_store, "available_memory", lambda: 7_000_000_000)
+    buffer = ReplayBuffer(1_000_000, num_stacked_frames=4)
+    stack = np.zeros((4, 84, 84), np.uint8)
+    needed = rf"{buffer.num_bytes(*ATARI):,} bytes \(7\.1 GB\)"
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match=f"{needed}.*7,000,000,000.*replay_buffer_capacity"):
+            buffer.insert(stack, 0, 0.0, stack, False)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    assert len(buffer) == 0
+
+
+def test_a_buffer_fits_to_the_byte(monkeypatch):
+    state = filled_buffer(50, 3).state_dict()
+    needed = ReplayBuffer(50).num_bytes((2,), np.dtype(float), (3,), np.dtype(float))
+    monkeypatch.setattr(observation_store, "available_memory", lambda: needed)
+    filled_buffer(50, 3)
+    ReplayBuffer(50).load_state_dict(state)
+    monkeypatch.setattr(observation_store, "available_memory", lambda: needed - 1)
+    with pytest.raises(UserError, match="replay_buffer_capacity"):
+        filled_buffer(50, 3)
+    with pytest.raises(UserError, match="replay_buffer_capacity"):
+        ReplayBuffer(50).load_state_dict(state)
+    monkeypatch.setattr(observation_store, "available_memory", lambda: None)
+    filled_buffer(50, 3)
+
+
+def write_files(root, files):
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+
+
+MEMINFO = {"proc/meminfo": "MemTotal: 9000 kB\nMemFree: 10 kB\nMemAvailable: 5000 kB\n"}
+V2 = {
+    "proc/self/cgroup": "0::/job/worker\n",
+    "sys/fs/cgroup/job/worker/memory.max": "max\n",
+    "sys/fs/cgroup/job/worker/memory.current": "300000\n",
+    "sys/fs/cgroup/job/worker/memory.stat": "anon 1\ninactive_file 7\n",
+    "sys/fs/cgroup/job/memory.max": "1000000\n",
+    "sys/fs/cgroup/job/memory.current": "400000\n",
+    "sys/fs/cgroup/job/memory.stat": "anon 1\ninactive_file 50000\ninactive_filed 9\n",
+}
+V1 = {
+    "proc/self/cgroup": "9:name=systemd:/\n4:cpu,memory:/not/visible\n3:cpuset:/\n0::/\n",
+    "sys/fs/cgroup/memory/memory.limit_in_bytes": "800000\n",
+    "sys/fs/cgroup/memory/memory.usage_in_bytes": "500000\n",
+    "sys/fs/cgroup/memory/memory.stat": "inactive_file 5\ntotal_inactive_file 20000\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("files", "available"),
+    [
+        (MEMINFO, 5_120_000),
+        (MEMINFO | V2, 650_000),
+        (MEMINFO | V1, 320_000),
+        (MEMINFO | V1 | {"sys/fs/cgroup/memory/memory.usage_in_bytes": "900000"}, 0),
+        (MEMINFO | V1 | {"sys/fs/cgroup/memory/memory.limit_in_bytes": str(2**63)}, 5_120_000),
+    ],
+)
+def test_available_memory_is_the_least_of_machine_and_control_groups(tmp_path, files, available):
+    write_files(tmp_path, files)
+    assert observation_store.available_memory(tmp_path) == available
+
+
+def test_available_memory_without_linux_is_the_systems_or_unknown(tmp_path, monkeypatch):
+    sizes = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 10}
+    monkeypatch.setattr(os, "sysconf", lambda name: sizes[name] if name in sizes else int(name))
+    assert observation_store.available_memory(tmp_path) == 40_960  # macOS: no SC_AVPHYS_PAGES
+    monkeypatch.delattr(os, "sysconf")
+    assert observation_store.available_memory(tmp_path) is None
 
 
 # Mistakes
@@ -628,8 +816,12 @@ def test_a_transition_unlike_the_first_is_refused_and_changes_nothing(name, valu
     assert_holds(buffer, [vector_transition(number) for number in range(4)])
 
 
-@pytest.mark.parametrize("wrong", [{"done": np.array([True])}, {"done": np.ones((2, 1), bool)}])
-def test_lanes_that_do_not_match_are_refused(wrong):
+@pytest.mark.parametrize("name", ["done", "truncated"])
+@pytest.mark.parametrize("value", [np.array([True]), np.ones((2, 1), bool)])
+def test_lanes_that_do_not_match_are_refused(name, value):
     lanes = batched([vector_transition(0), vector_transition(1)])
-    with pytest.raises(ValueError, match="done has shape"):
-        ReplayBuffer(4).insert(**(lanes | wrong))
+    buffer = ReplayBuffer(4)
+    for _ in range(2):  # also after lanes that do
+        with pytest.raises(ValueError, match=f"{name} has shape"):
+            buffer.insert(**(lanes | {name: value}))
+        buffer.insert(**lanes)
