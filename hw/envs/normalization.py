@@ -94,6 +94,10 @@ class NormalizeObservation(VectorWrapper):
     step, and with a reset those of the environments that were reset. What is returned is always all
     N current observations under the latest statistic.
 
+    The raw observations are in `infos["raw_observations"]`: a replay buffer keeps those, and what
+    it samples is normalised anew. Otherwise one state would stand in it under as many numbers as
+    the statistic has had values.
+
     Args:
         env: N environments with a Box of observations.
         clip: the largest absolute value returned.
@@ -132,7 +136,7 @@ class NormalizeObservation(VectorWrapper):
         is_new = (options or {}).get("reset_mask", np.ones(self.num_envs, np.bool_))
         observations, infos = self.env.reset(seed=seed, options=options)
         self.observe(observations[is_new])
-        return self.normalize(observations), infos
+        return self.normalize(observations), {**infos, "raw_observations": observations}
 
     def step(
         self, actions: Any
@@ -140,11 +144,15 @@ class NormalizeObservation(VectorWrapper):
         """Act; all N observations are new."""
         observations, rewards, dones, truncateds, infos = self.env.step(actions)
         self.observe(observations)
+        infos = {**infos, "raw_observations": observations}
         return self.normalize(observations), rewards, dones, truncateds, infos
 
     def observe(self, observations: np.ndarray) -> None:
-        """Update the statistic with new raw observations (B, *), unless it is frozen."""
-        if not self.is_frozen:
+        """Update the statistic with new raw observations (B, *), unless it is frozen.
+
+        Observations that are not finite, which end a run, leave no trace in it.
+        """
+        if not self.is_frozen and np.isfinite(observations).all():
             self.statistics.update(observations)
 
     def normalize(self, observations: np.ndarray) -> np.ndarray:

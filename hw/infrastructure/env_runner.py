@@ -15,7 +15,10 @@ from hw.infrastructure.errors import EnvError, UserError
 
 @dataclass(frozen=True)
 class Transitions:
-    """What one vector step produced; the fields are the arguments of `ReplayBuffer.insert`."""
+    """What one vector step produced.
+
+    Raw observations are those before a `NormalizeObservation`; without one, the same arrays.
+    """
 
     observations: np.ndarray  # (N, *)
     actions: np.ndarray  # (N, ...)
@@ -23,6 +26,8 @@ class Transitions:
     next_observations: np.ndarray  # (N, *): of the same episode, also at its end
     dones: np.ndarray  # (N,): terminated
     truncateds: np.ndarray  # (N,)
+    raw_observations: np.ndarray  # (N, *)
+    raw_next_observations: np.ndarray  # (N, *)
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class EnvRunner:
         self.num_envs = envs.num_envs
         self.generator = np.random.default_rng(seed)
         self.observations: np.ndarray | None = None
+        self.raw_observations: np.ndarray | None = None
         self.episode_seeds = np.zeros(self.num_envs, np.int64)
         self.episode_returns = np.zeros(self.num_envs)
         self.episode_lengths = np.zeros(self.num_envs, np.int64)
@@ -80,7 +86,7 @@ class EnvRunner:
         Raises:
             EnvError: an environment failed, or returned an observation that is not finite.
         """
-        observations = self.observations
+        observations, raw_observations = self.observations, self.raw_observations
         next_observations, rewards, dones, truncateds, infos = self.envs.step(actions)
         check_observations(self.envs, next_observations)
         self.recent_actions.append(actions.copy())
@@ -94,8 +100,11 @@ class EnvRunner:
             next_observations,
             dones.copy(),
             truncateds.copy(),
+            raw_observations,
+            infos.get("raw_observations", next_observations),
         )
         self.observations = next_observations
+        self.raw_observations = transitions.raw_next_observations
         ended = dones | truncateds
         if not np.count_nonzero(ended):
             return transitions, []
@@ -119,7 +128,8 @@ class EnvRunner:
             choose_actions: observations (N, *) -> actions (N, ...).
 
         Returns:
-            a dict of the fields of `Transitions`, each (T, N, ...), and the episodes that ended.
+            a dict of the fields of `Transitions`, but for the raw ones, each (T, N, ...), and the
+            episodes that ended.
         """
         if self.observations is None:
             self.reset()
@@ -129,7 +139,7 @@ class EnvRunner:
             transitions, episodes = self.step(choose_actions(self.observations))
             rows.append(transitions)
             ended += episodes
-        names = (field.name for field in fields(Transitions))
+        names = [field.name for field in fields(Transitions) if "raw" not in field.name]
         return {name: np.stack([getattr(row, name) for row in rows]) for name in names}, ended
 
     def close(self) -> None:
@@ -145,6 +155,7 @@ class EnvRunner:
             "episode_lengths": self.episode_lengths.copy(),
             "recent_actions": np.array(self.recent_actions),
             "observations": self.observations,
+            "raw_observations": self.raw_observations,
             "wrappers": wrapper_states(self.envs),
             "is_restorable": is_restorable(self.envs),
         }
@@ -173,6 +184,7 @@ class EnvRunner:
             if not_begun.any():
                 self._reset_envs(not_begun)
         self.observations = state["observations"]
+        self.raw_observations = state["raw_observations"]
         load_wrapper_states(self.envs, state["wrappers"])
 
     def _begin_episodes(self, which: np.ndarray) -> None:
@@ -181,14 +193,14 @@ class EnvRunner:
         self.episode_lengths[which] = 0
         longest = int(self.episode_lengths.max())
         del self.recent_actions[: len(self.recent_actions) - longest]
-        self.observations = self._reset_envs(which)
+        self._reset_envs(which)
 
-    def _reset_envs(self, which: np.ndarray) -> np.ndarray:
-        observations, _ = self.envs.reset(
+    def _reset_envs(self, which: np.ndarray) -> None:
+        self.observations, infos = self.envs.reset(
             seed=self.episode_seeds.tolist(), options={"reset_mask": which.copy()}
         )
-        check_observations(self.envs, observations)
-        return observations
+        check_observations(self.envs, self.observations)
+        self.raw_observations = infos.get("raw_observations", self.observations)
 
 
 def check_observations(envs: VectorEnv, observations: np.ndarray) -> None:
@@ -224,6 +236,12 @@ def load_wrapper_states(envs: VectorEnv, states: dict[str, Any]) -> None:
     """Restore `wrapper_states(...)` in those wrappers that are there."""
     for wrapper in _stateful_wrappers(envs):
         wrapper.load_state_dict(states[type(wrapper).__name__])
+
+
+def find_normalizer(envs: VectorEnv) -> Any | None:
+    """The wrapper with a method `normalize`, which normalises observations; None without one."""
+    found = [wrapper for wrapper in _stateful_wrappers(envs) if hasattr(type(wrapper), "normalize")]
+    return found[0] if found else None
 
 
 def _stateful_wrappers(envs: VectorEnv) -> Iterator[Any]:

@@ -18,7 +18,12 @@ from tqdm import tqdm
 import hw.infrastructure.pytorch_util as ptu
 from hw.infrastructure.checkpoint import CheckpointDirectory
 from hw.infrastructure.clock import Clock
-from hw.infrastructure.env_runner import EnvRunner, Transitions, wrapper_states
+from hw.infrastructure.env_runner import (
+    EnvRunner,
+    Transitions,
+    find_normalizer,
+    wrapper_states,
+)
 from hw.infrastructure.errors import EnvError, TrainingError
 from hw.infrastructure.evaluation import Evaluator
 from hw.infrastructure.graceful_stop import GracefulStop
@@ -116,6 +121,7 @@ class Trainer:
         self.action_space = envs.action_space
         self.action_space.seed(seeds.action_space)
         self.buffer = buffer
+        self.normalizer = find_normalizer(envs) if agent.collects == "transitions" else None
         self.evaluator = evaluator
         self.logger = logger
         self.checkpoints = checkpoints
@@ -204,12 +210,13 @@ class Trainer:
         return actions
 
     def store(self, transitions: Transitions) -> None:
-        """Insert one vector step into the buffer."""
+        """Insert one vector step into the buffer: raw if what is sampled will be normalised."""
+        is_raw = self.normalizer is not None
         self.buffer.insert(
-            transitions.observations,
+            transitions.raw_observations if is_raw else transitions.observations,
             transitions.actions,
             transitions.rewards,
-            transitions.next_observations,
+            transitions.raw_next_observations if is_raw else transitions.next_observations,
             transitions.dones,
             transitions.truncateds,
         )
@@ -226,11 +233,18 @@ class Trainer:
                 self.buffer.update_priorities(ptu.to_numpy(metrics["td_errors"]))
 
     def sample(self) -> dict[str, np.ndarray]:
-        """A batch of the replay buffer, with importance weights where it is prioritised."""
-        if self.settings.importance_schedule is None:
-            return self.buffer.sample(self.settings.batch_size)
-        exponent = self.settings.importance_schedule(self.step)
-        return self.buffer.sample(self.settings.batch_size, exponent)
+        """A batch of the replay buffer, with importance weights where it is prioritised.
+
+        Where there is a `NormalizeObservation`, the batch is normalised as observations are now.
+        """
+        arguments = [self.settings.batch_size]
+        if self.settings.importance_schedule is not None:
+            arguments.append(self.settings.importance_schedule(self.step))
+        batch = self.buffer.sample(*arguments)
+        if self.normalizer is not None:
+            for name in ("observations", "next_observations"):
+                batch[name] = self.normalizer.normalize(batch[name])
+        return batch
 
     def learn_from_all(self) -> None:
         """Once the buffer is full, make one update on all that it holds, and begin anew."""

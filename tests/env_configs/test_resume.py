@@ -5,6 +5,7 @@ The stop lies in the middle of episodes and of a rollout.
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -101,3 +102,21 @@ def test_the_same_seed_gives_the_same_rows(tmp_path, settings):
             trainer.train()
     assert len(rows(tmp_path / "first")) >= 5
     assert rows(tmp_path / "first") == rows(tmp_path / "second")
+
+
+def test_replayed_observations_are_normalised_by_todays_statistics(tmp_path):
+    settings = SAC | {"wrappers": ["normalize_observation"]}
+    with trainer_of(settings, tmp_path) as trainer:
+        for _ in range(120):
+            trainer.run_step()
+        normalizer = trainer.runner.envs
+        raw = trainer.buffer.sample(64)["observations"]
+        assert raw[:, 2].std() > 2 * raw[:, 0].std()  # angular speed and cosine, as they are
+        trainer.buffer.generator = np.random.default_rng(0)
+        batch = trainer.sample()
+        trainer.buffer.generator = np.random.default_rng(0)
+        expected = trainer.buffer.sample(SAC["batch_size"])
+        for name in ("observations", "next_observations"):
+            np.testing.assert_array_equal(batch[name], normalizer.normalize(expected[name]))
+        seen = trainer.runner.raw_observations
+        np.testing.assert_array_equal(trainer.runner.observations, normalizer.normalize(seen))
