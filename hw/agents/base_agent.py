@@ -37,7 +37,7 @@ class BaseAgent(SavedModule, ABC):
         self.observation_shape = tuple(observation_shape)
         self.compiler = Compiler()
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def get_action(
         self, observation: np.ndarray, step: int | None = None, deterministic: bool = False
     ) -> np.ndarray:

@@ -155,21 +155,32 @@ class DQN(BaseAgent):
     ) -> Metrics:
         """One gradient step of the critic towards the Bellman targets.
 
-        A `GradientStep` of `critic_loss` on the critic's parameters by its optimizer, clipped to
-        `clip_grad_norm`; arguments as for `update`. Returns the loss's metrics.
+        A `GradientStep` of `critic_loss_of_batch` on the critic's parameters by its optimizer,
+        clipped to `clip_grad_norm`; arguments as for `update`. Returns the loss's metrics.
         """
-        targets = self.compiler.run(
-            "bellman_targets", self.bellman_targets, rewards, next_observations, dones, num_steps
-        )
         step = GradientStep(
-            self.critic_loss,
+            self.critic_loss_of_batch,
             self.critic_parameters,
             self.critic_optimizer,
             self.compiler,
             self.clip_grad_norm,
             name="critic",
         )
-        return step(observations, actions, targets, weights)
+        return step(observations, actions, rewards, next_observations, dones, weights, num_steps)
+
+    def critic_loss_of_batch(
+        self,
+        observations: Tensor,
+        actions: Tensor,
+        rewards: Tensor,
+        next_observations: Tensor,
+        dones: Tensor,
+        weights: Tensor | None = None,
+        num_steps: Tensor | None = None,
+    ) -> tuple[Tensor, Metrics]:
+        """`critic_loss` towards the `bellman_targets` of the same batch; arguments as for both."""
+        targets = self.bellman_targets(rewards, next_observations, dones, num_steps)
+        return self.critic_loss(observations, actions, targets, weights)
 
     def critic_loss(
         self, observations: Tensor, actions: Tensor, targets: Tensor, weights: Tensor | None = None
@@ -192,9 +203,9 @@ class DQN(BaseAgent):
         loss = huber_td_loss(q_values, targets, weights)
         return loss, {
             "critic/loss": loss,
-            "critic/q_values": q_values.mean(),
+            "critic/q_values": q_values.detach().mean(),
             "critic/target_values": targets.mean(),
-            "td_errors": (q_values - targets).abs(),
+            "td_errors": (q_values.detach() - targets).abs(),
         }
 
     @torch.no_grad()

@@ -1,9 +1,9 @@
 """Schedules: a number as a function of the environment step. They keep no state."""
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from operator import itemgetter
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,11 @@ class PiecewiseSchedule:
 
     def __call__(self, step: int) -> float:
         """The value at this step."""
-        return float(np.interp(step, *zip(*self.points, strict=True)))
+        index = bisect.bisect_right(self.points, step, key=itemgetter(0))
+        if index == 0 or index == len(self.points):
+            return float(self.points[max(index - 1, 0)][1])
+        (start, first), (end, last) = self.points[index - 1 : index + 1]
+        return first + (last - first) * (step - start) / (end - start)
 
 
 def linear_schedule(start: float, end: float, num_steps: int) -> PiecewiseSchedule:

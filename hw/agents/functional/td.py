@@ -141,5 +141,6 @@ def huber_td_loss(q_values: Tensor, targets: Tensor, weights: Tensor | None = No
     Source: Mnih et al. 2015, methods ("error clipping").
     """
     assert q_values.shape == targets.shape, (q_values.shape, targets.shape)
-    losses = F.huber_loss(q_values, targets, reduction="none")
-    return (losses if weights is None else weights * losses).mean()
+    if weights is None:
+        return F.huber_loss(q_values, targets)
+    return (weights * F.huber_loss(q_values, targets, reduction="none")).mean()
