@@ -7,13 +7,9 @@ Shapes: N lanes, B batch, * one observation, S stacked frames.
 """
 
 import math
-import os
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-
-from hw.infrastructure.errors import UserError
 
 Field = tuple[str, np.dtype, tuple[int, ...]]
 
@@ -242,83 +238,3 @@ class FramePairs:
         if np.array_equal(next_stack[:-1], stack[1:]):
             return [*current[1:], self._append(next_stack[-1])]
         return self._append_all(next_stack)
-
-
-def check_memory(num_bytes: int) -> None:
-    """Refuse a replay buffer that would not fit, before any of it is allocated.
-
-    Raises:
-        UserError: it takes more bytes than are available.
-    """
-    available = available_memory()
-    if available is not None and num_bytes > available:
-        raise UserError(
-            f"the replay buffer needs {num_bytes:,} bytes ({num_bytes / 1e9:.1f} GB) and "
-            f"{available:,} ({available / 1e9:.1f} GB) are available: "
-            "lower replay_buffer_capacity"
-        )
-
-
-def available_memory(root: Path = Path("/")) -> int | None:
-    """Bytes that this process may still take, or None where the system does not say.
-
-    The least of what the machine has left and what each enclosing control group does. Pages of
-    files that have not been used lately count as free, since the kernel drops them when asked.
-
-    Args:
-        root: of the file system.
-    """
-    limits = [_machine_memory(root / "proc/meminfo"), *_control_group_memory(root)]
-    return min((limit for limit in limits if limit is not None), default=None)
-
-
-def _machine_memory(meminfo: Path) -> int | None:
-    try:
-        for line in meminfo.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return 1024 * int(line.split()[1])
-    except (OSError, ValueError):
-        pass  # no Linux
-    for pages in ("SC_AVPHYS_PAGES", "SC_PHYS_PAGES"):
-        try:
-            return os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE")
-        except (AttributeError, ValueError, OSError):
-            continue
-    return None
-
-
-def _control_group_memory(root: Path) -> list[int]:
-    """What is left in each control group around this process: version 2, or 1's `memory`."""
-    try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return []
-    left = []
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers == "":
-            mount = root / "sys/fs/cgroup"
-            names = ("memory.max", "memory.current", "inactive_file ")
-        elif "memory" in controllers.split(","):
-            mount = root / "sys/fs/cgroup/memory"
-            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file ")
-        else:
-            continue
-        innermost = mount / path.strip("/")
-        for group in (innermost, *innermost.parents):
-            if group.is_relative_to(mount):
-                left += _left_in_group(group, *names)
-    return left
-
-
-def _left_in_group(group: Path, limit_name: str, used_name: str, droppable: str) -> list[int]:
-    """Bytes left in one control group, as a list; empty where it sets no limit."""
-    try:
-        limit, used = (group / limit_name).read_text().strip(), (group / used_name).read_text()
-        lines = (group / "memory.stat").read_text().splitlines()
-    except OSError:
-        return []  # the group is not visible in this container, or the root, which has no limit
-    if limit == "max":
-        return []
-    reclaimable = sum(int(line.split()[1]) for line in lines if line.startswith(droppable))
-    return [max(0, int(limit) - int(used) + reclaimable)]

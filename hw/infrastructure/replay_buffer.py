@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from hw.infrastructure.errors import UserError
+from hw.infrastructure.memory import check_memory
 from hw.infrastructure.observation_store import (
     ArrayPairs,
     FramePairs,
     ObservationPairs,
-    check_memory,
 )
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)

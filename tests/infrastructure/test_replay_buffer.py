@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hw.infrastructure import observation_store
+from hw.infrastructure import memory
 from hw.infrastructure.checkpoint import load_state, save_state
 from hw.infrastructure.errors import UserError
 from hw.infrastructure.prioritized_replay import PrioritizedReplayBuffer
@@ -709,7 +709,7 @@ def test_a_full_buffer_is_little_more_than_its_arrays(is_image):
 
 
 def test_a_buffer_beyond_the_machines_memory_is_refused_before_it_is_allocated(monkeypatch):
-    monkeypatch.setattr(observation_store, "available_memory", lambda: 7_000_000_000)
+    monkeypatch.setattr(memory, "available_memory", lambda: 7_000_000_000)
     buffer = ReplayBuffer(1_000_000, num_stacked_frames=4)
     stack = np.zeros((4, 84, 84), np.uint8)
     needed = rf"{buffer.num_bytes(*ATARI):,} bytes \(7\.1 GB\)"
@@ -726,15 +726,15 @@ def test_a_buffer_beyond_the_machines_memory_is_refused_before_it_is_allocated(m
 def test_a_buffer_fits_to_the_byte(monkeypatch):
     state = filled_buffer(50, 3).state_dict()
     needed = ReplayBuffer(50).num_bytes((2,), np.dtype(float), (3,), np.dtype(float))
-    monkeypatch.setattr(observation_store, "available_memory", lambda: needed)
+    monkeypatch.setattr(memory, "available_memory", lambda: needed)
     filled_buffer(50, 3)
     ReplayBuffer(50).load_state_dict(state)
-    monkeypatch.setattr(observation_store, "available_memory", lambda: needed - 1)
+    monkeypatch.setattr(memory, "available_memory", lambda: needed - 1)
     with pytest.raises(UserError, match="replay_buffer_capacity"):
         filled_buffer(50, 3)
     with pytest.raises(UserError, match="replay_buffer_capacity"):
         ReplayBuffer(50).load_state_dict(state)
-    monkeypatch.setattr(observation_store, "available_memory", lambda: None)
+    monkeypatch.setattr(memory, "available_memory", lambda: None)
     filled_buffer(50, 3)
 
 
@@ -774,15 +774,15 @@ V1 = {
 )
 def test_available_memory_is_the_least_of_machine_and_control_groups(tmp_path, files, available):
     write_files(tmp_path, files)
-    assert observation_store.available_memory(tmp_path) == available
+    assert memory.available_memory(tmp_path) == available
 
 
 def test_available_memory_without_linux_is_the_systems_or_unknown(tmp_path, monkeypatch):
     sizes = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 10}
     monkeypatch.setattr(os, "sysconf", lambda name: sizes[name] if name in sizes else int(name))
-    assert observation_store.available_memory(tmp_path) == 40_960  # macOS: no SC_AVPHYS_PAGES
+    assert memory.available_memory(tmp_path) == 40_960  # macOS: no SC_AVPHYS_PAGES
     monkeypatch.delattr(os, "sysconf")
-    assert observation_store.available_memory(tmp_path) is None
+    assert memory.available_memory(tmp_path) is None
 
 
 # Mistakes
