@@ -26,7 +26,7 @@ from hw.infrastructure.env_runner import EnvRunner
 from hw.infrastructure.replay_buffer import ReplayBuffer
 
 mpl.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
 ENV_NAME = "CartPole-v1"
 VECTOR_STEPS = {4: 1000, 64: 100, 1024: 8}  # of a turn
