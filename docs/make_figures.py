@@ -67,7 +67,7 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     for name, (title, curves, references) in FIGURES.items():
-        figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
+        figure, axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
         for i, (file, label) in enumerate(curves.items()):
             draw_curves(axes, read_curves(RESULTS / f"{file}.csv"), label, f"C{i}")
         for i, (label, value) in enumerate(references.items()):
@@ -76,7 +76,7 @@ def main() -> None:
         axes.set(title=title, xlabel="environment steps", ylabel="evaluation return")
         axes.xaxis.set_major_formatter(lambda step, _: f"{step / 1000:g}k")
         axes.grid(alpha=0.25)
-        axes.legend(frameon=False, loc="lower right")
+        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
         figure.savefig(args.out / f"{name}.png", dpi=140)
         plt.close(figure)
 
