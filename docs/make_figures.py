@@ -54,7 +54,10 @@ FIGURES = {
     ),
     "lunarlander": (
         "LunarLander-v3",
-        {"dqn_lunarlander": "double DQN, 3-step targets, 3 seeds"},
+        {
+            "dqn_lunarlander": "double DQN, 3-step targets, 3 seeds",
+            "dqn_lunarlander_per": "with prioritised replay, 3 seeds",
+        },
         {"solved (200)": 200.0},
     ),
 }
