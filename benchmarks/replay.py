@@ -1,7 +1,7 @@
 """Replay buffers beside Stable-Baselines3's and cpprb's: a full one of a million transitions.
 
 All are measured in turn, many times over, in one process and on one thread; quote the ratios, which
-are medians over the turns. Needs `pip install -r benchmarks/requirements.txt cpprb`.
+are medians over the turns. Needs `pip install cpprb`.
 """
 
 import os
