@@ -28,7 +28,7 @@ def make_trainer(config: RunConfig, run_dir: Path, show_progress: bool = True) -
     seeds = ptu.split_seed(settings.seed)
     ptu.seed_torch(seeds.torch)
     envs = recipe.envs.make_training_envs(recipe.num_envs)
-    agent = recipe.make_agent(envs)
+    agent = make_agent(config, envs)
     agent.compiler.is_enabled = is_worth_compiling(config)
     return Trainer(
         agent=agent,
@@ -60,6 +60,12 @@ def make_trainer(config: RunConfig, run_dir: Path, show_progress: bool = True) -
         seeds=seeds,
         show_progress=show_progress,
     )
+
+
+def make_agent(config: RunConfig, envs: VectorEnv) -> BaseAgent:
+    """The recipe's agent, untrained, multiplying in the precision that `products` says."""
+    ptu.set_products(config.settings.products)
+    return config.recipe.make_agent(envs)
 
 
 def is_worth_compiling(config: RunConfig) -> bool:

@@ -1,9 +1,33 @@
-"""How much memory is left, and a refusal before too much of it is asked for."""
+"""How much memory is left, a refusal before too much of it is asked for, and reuse of it."""
 
+import ctypes
 import os
 from pathlib import Path
 
 from hw.infrastructure.errors import UserError
+
+LARGEST_KEPT_BLOCK = 32 * 2**20  # the most that glibc agrees to
+LARGEST_KEPT_HEAP = 512 * 2**20
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # parameters of mallopt(3)
+
+
+def keep_freed_memory() -> bool:
+    """Let the C library keep what is freed, for the next allocation of that size.
+
+    By default glibc returns a block of a few megabytes to the system when it is freed, and the
+    system clears the next one page by page when it is touched. A minibatch of 256 Atari images is
+    such a block (29 MB), and clearing took half the time of a gradient step on it. Blocks of more
+    than 32 MB, such as a replay buffer, are returned as before.
+
+    Returns:
+        whether the C library is one that can be told so.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, TypeError, AttributeError):
+        return False  # no glibc
+    kept = mallopt(_M_MMAP_THRESHOLD, LARGEST_KEPT_BLOCK)
+    return bool(kept and mallopt(_M_TRIM_THRESHOLD, LARGEST_KEPT_HEAP))
 
 
 def check_memory(num_bytes: int) -> None:

@@ -1,8 +1,9 @@
 """The border between numpy and torch: the device, seeding, conversion, and a plain MLP."""
 
+import contextlib
 import math
 import time
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 from hw.infrastructure.errors import UserError
 
 device = torch.device("cpu")
+products: Literal["float32", "bfloat16"] = "float32"
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -120,6 +122,23 @@ def enable_fast_matmul(
     is_kept = error < tolerance and seconds["ieee"] > least_speedup * seconds["bf16"]
     torch.backends.mkldnn.matmul.fp32_precision = "bf16" if is_kept else "ieee"
     return is_kept
+
+
+def set_products(precision: Literal["float32", "bfloat16"]) -> None:
+    """Choose in what precision backbones and critics multiply; see `chosen_products`."""
+    global products
+    products = precision
+
+
+def chosen_products() -> contextlib.AbstractContextManager[Any]:
+    """Within it, products and convolutions run in the precision given to `set_products`.
+
+    bfloat16 keeps three significant digits. Weights, gradients and optimizers stay float32, and so
+    does what is computed outside: the caller turns its result back to float32.
+    """
+    if products == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
 
 
 def from_numpy(data: Any) -> Any:

@@ -43,7 +43,9 @@ class MLP(Backbone):
         if self.observation_rank != 1:
             batch_shape = inputs.shape[: inputs.ndim - self.observation_rank]
             inputs = inputs.reshape(*batch_shape, self.input_size)
-        return self.layers(inputs)
+        with ptu.chosen_products():
+            features = self.layers(inputs)
+        return features.to(inputs.dtype)
 
 
 class NatureCNN(Backbone):
@@ -91,15 +93,17 @@ class NatureCNN(Backbone):
         rank = len(self.observation_shape)
         batch_shape = observations.shape[:-rank]
         assert observations.shape[-rank:] == self.observation_shape, observations.shape
-        images = as_floats(observations).reshape(-1, *self.observation_shape)
+        images = observations.reshape(-1, *self.observation_shape)
         if rank == 2:
             images = images.unsqueeze(1)
         elif self._is_channels_last():
             images = images.movedim(-1, 1)
-        # In this memory order a gradient step on 256 images takes 15 to 25 % less time on a CPU.
-        images = images.contiguous(memory_format=torch.channels_last)
-        features = self.layers(self.convolutions(images))
-        return features.reshape(*batch_shape, self.feature_size)
+        # In this memory order a gradient step on 256 images takes 15 to 25 % less time on a CPU;
+        # bytes are brought into it faster than floats.
+        images = as_floats(images.contiguous(memory_format=torch.channels_last))
+        with ptu.chosen_products():
+            features = self.layers(self.convolutions(images))
+        return features.to(images.dtype).reshape(*batch_shape, self.feature_size)
 
     def _image_shape(self) -> tuple[int, int, int]:
         """(C, H, W), checked."""
@@ -130,7 +134,7 @@ def as_floats(observations: Tensor) -> Tensor:
     if observations.is_floating_point():
         return observations
     floats = observations.float()
-    return floats / 255.0 if observations.dtype == torch.uint8 else floats
+    return floats.div_(255.0) if observations.dtype == torch.uint8 else floats
 
 
 def _hidden_layers(input_size: int, n_layers: int, size: int, activation: str) -> nn.Sequential:
@@ -198,4 +202,6 @@ class EnsembleMLP(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Each member's output for the same inputs."""
-        return self.layers(inputs.expand(self.num_members, *inputs.shape))
+        with ptu.chosen_products():
+            outputs = self.layers(inputs.expand(self.num_members, *inputs.shape))
+        return outputs.to(inputs.dtype)

@@ -10,7 +10,7 @@ from gymnasium.vector import VectorEnv
 
 import hw.infrastructure.pytorch_util as ptu
 from hw.agents.base_agent import BaseAgent
-from hw.env_configs.assemble import load_snapshot
+from hw.env_configs.assemble import load_snapshot, make_agent
 from hw.env_configs.loading import load_config
 from hw.infrastructure.checkpoint import latest_state, list_states, step_of
 from hw.infrastructure.evaluation import MAX_EVAL_ENVS, Evaluation, evaluate, first_lasting
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     render_mode = "human" if args.human else "rgb_array" if args.video or args.picture else None
     num_envs = 1 if render_mode else min(args.episodes, MAX_EVAL_ENVS)
     envs = config.recipe.envs.make_evaluation_envs(num_envs, render_mode)
-    agent = config.recipe.make_agent(envs)
+    agent = make_agent(config, envs)
     try:
         if args.curve:
             write_curve(args, agent, envs)

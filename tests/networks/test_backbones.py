@@ -8,7 +8,7 @@ import torch
 
 import hw.infrastructure.pytorch_util as ptu
 from hw.networks.actor_critic import SharedActorCritic
-from hw.networks.backbones import MLP, NatureCNN, as_floats
+from hw.networks.backbones import MLP, EnsembleMLP, NatureCNN, as_floats
 from hw.networks.heads import DuelingHead, GaussianHead
 from hw.networks.state_action_value_critic import BackboneStateActionCritics
 
@@ -167,3 +167,32 @@ def test_the_backbone_in_the_readme_works():
     namespace = {}
     exec(block, namespace)
     assert namespace["values"].shape == (5,)
+
+
+@pytest.fixture
+def bfloat16_products():
+    ptu.set_products("bfloat16")
+    yield
+    ptu.set_products("float32")
+
+
+@pytest.mark.parametrize(
+    "make_module",
+    [
+        lambda: MLP((6,), **SHAPE),
+        lambda: NatureCNN((3, 40, 44), **SHAPE),
+        lambda: EnsembleMLP(3, 6, 1, n_layers=1, size=16, activation="relu"),
+    ],
+)
+def test_bfloat16_products_round_and_leave_weights_and_gradients_alone(
+    make_module, bfloat16_products
+):
+    module = make_module()
+    inputs = torch.randn(32, 3, 40, 44) if isinstance(module, NatureCNN) else torch.randn(32, 6)
+    rounded = module(inputs)
+    rounded.square().mean().backward()
+    ptu.set_products("float32")
+    exact = module(inputs)
+    assert rounded.dtype == torch.float32
+    assert 0 < (rounded - exact).abs().max() < 0.03 * exact.abs().max()
+    assert all(p.dtype == p.grad.dtype == torch.float32 for p in module.parameters())
