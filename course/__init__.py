@@ -1,0 +1,1 @@
+"""Everything that only an instructor has; nothing in `hw` imports it."""

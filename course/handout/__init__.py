@@ -1,0 +1,1 @@
+"""From the reference solution to what a student gets."""

@@ -1,0 +1,43 @@
+"""Makes the hand-out of an assignment from this repository."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from course.handout.leaks import find_leaks  # noqa: E402
+from course.handout.tree import make_handout  # noqa: E402
+from course.manifest import assignment_ids, load_assignment  # noqa: E402
+from hw.infrastructure.errors import UserError  # noqa: E402
+from hw.scripts.command_line import run_main  # noqa: E402
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Make one hand-out, or all; returns the exit status."""
+    args = parse_arguments(arguments)
+    ids = assignment_ids(ROOT) if args.assignment == "all" else [args.assignment]
+    for assignment_id in ids:
+        assignment = load_assignment(assignment_id, ROOT)
+        handout = make_handout(assignment, ROOT)
+        leaks = find_leaks(handout)
+        if leaks:
+            raise UserError(f"{assignment_id} would give away its solution: {'; '.join(leaks)}")
+        folder = args.out / assignment_id
+        handout.write(folder)
+        print(f"{folder}: {len(assignment.todos)} TODOs, {len(handout.files)} files")
+    return 0
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("assignment", help="an id, such as hw4_sac, or `all`")
+    parser.add_argument("--out", type=Path, required=True, help="OUT/ASSIGNMENT is written")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    run_main(main)

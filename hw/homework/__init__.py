@@ -1,0 +1,1 @@
+"""What a student's own check and the instructor's grader share."""
