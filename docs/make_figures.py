@@ -41,7 +41,7 @@ FIGURES = {
     "cartpole": (
         "CartPole-v1",
         {
-            "ppo_cartpole": "PPO, 10 seeds",
+            "ppo_cartpole": "PPO, 20 seeds",
             "dqn_cartpole": "DQN, 10 seeds",
             "pg_cartpole_baseline": "REINFORCE with a baseline, 5 seeds",
         },

@@ -53,7 +53,8 @@ def _wrong_value(
     if name.startswith("after."):
         argument = name.removeprefix("after.")
         return Difference("mutated", name, f"the argument {argument} was changed in place")
-    errors = np.abs(found.astype(np.float64) - expected.astype(np.float64))
+    with np.errstate(invalid="ignore"):
+        errors = np.abs(found.astype(np.float64) - expected.astype(np.float64))
     errors = np.where(agrees, -1.0, np.nan_to_num(errors, nan=np.inf))
     worst = np.unravel_index(int(errors.argmax()), errors.shape)
     share = f"{np.count_nonzero(~agrees)} of {agrees.size} values" if agrees.ndim else "the value"

@@ -1,8 +1,8 @@
 """Recipes: how to call a student's method on given inputs, and what to look at afterwards.
 
-A recipe is a function `(inputs) -> outputs` that hands everything random or learned to the method:
-weights, batches and noise are inputs. So its outputs depend on the method alone, and may be compared
-with stored ones.
+A recipe is a function `(inputs) -> outputs` that hands everything random or learned to the
+method: weights, batches and noise are inputs. So its outputs depend on the method alone, and may be
+compared with stored ones.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,0 +1,1 @@
+"""Grading: untrusted code computes in a sandbox, and the parent compares."""

@@ -1,0 +1,132 @@
+"""From the reply of a process to a verdict; and what of it a student may be told."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from course.grader.wire import ProtocolError, decode
+from hw.homework.comparison import compare_all
+
+Category = Literal[
+    "",
+    "not_implemented",
+    "missing",
+    "syntax",
+    "import",
+    "signature",
+    "exception",
+    "timeout",
+    "out_of_memory",
+    "crash",
+    "protocol",
+    "dtype",
+    "shape",
+    "non_finite",
+    "wrong_value",
+    "mutated",
+    "skipped",
+    "ungraded",
+]
+Outputs = dict[str, np.ndarray]
+REPLY_FACTOR = 4
+REPLY_SLACK = 64 * 1024
+# Exceptions whose type says nothing of a hidden input.
+PLAIN_ERRORS = frozenset(
+    """ArithmeticError AssertionError AttributeError FloatingPointError ImportError IndexError
+    KeyError LookupError MemoryError ModuleNotFoundError NameError NotImplementedError OSError
+    OverflowError RecursionError RuntimeError StopIteration SystemExit TypeError UnboundLocalError
+    UnicodeError ValueError ZeroDivisionError""".split()
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The judgement of one case.
+
+    Args:
+        category: what is wrong first; empty if nothing is.
+        summary: in words; of a hidden case it tells neither inputs nor expected values.
+        line: of the student's file, where an exception came from.
+        outputs: what the method gave, for diagnosis.
+        blank: id of the blank TODO that was called, if that is what is wrong.
+        seconds: that the case took.
+    """
+
+    category: Category
+    summary: str = ""
+    line: int | None = None
+    outputs: Outputs | None = field(default=None, compare=False, repr=False)
+    blank: str = ""
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.category == ""
+
+
+def max_reply_bytes(expected: Outputs) -> int:
+    """What the arrays of a reply may take together."""
+    return REPLY_FACTOR * sum(array.nbytes for array in expected.values()) + REPLY_SLACK
+
+
+def judge(
+    payload: bytes,
+    expected: Outputs,
+    quantities: dict[str, str],
+    rtol: float,
+    atol: float,
+    is_hidden: bool,
+) -> Verdict:
+    """Compare a reply with what the reference gives.
+
+    Args:
+        payload: a message of the worker, or of whoever took its place.
+        expected: the reference's outputs.
+        quantities: what each output is, in words.
+        rtol, atol: tolerances.
+        is_hidden: whether the case is a hidden one.
+    """
+    try:
+        values, outputs = decode(payload, max_reply_bytes(expected))
+    except ProtocolError as error:
+        return Verdict("protocol", f"the reply cannot be read: {error}" if not is_hidden else "")
+    if "error" in values:
+        return _error(values["error"], is_hidden)
+    difference = compare_all(outputs, expected, rtol, atol)
+    if difference is None:
+        return Verdict("", outputs=outputs)
+    quantity = quantities.get(difference.name, difference.name)
+    summary = f"{quantity} {difference.summary}"
+    if difference.category == "mutated":
+        summary = difference.summary
+    category = "shape" if difference.category == "missing" else difference.category
+    return Verdict(category, summary, outputs=outputs)
+
+
+def _error(error: Any, is_hidden: bool) -> Verdict:
+    """The verdict of an error that a process reports; it may be forged, so it is read with care."""
+    known = ("not_implemented", "missing", "syntax", "import", "signature", "exception")
+    if not isinstance(error, dict) or error.get("category") not in (*known, "out_of_memory"):
+        return Verdict("protocol", "the reply cannot be read")
+    name, message, line = error.get("type"), error.get("message"), error.get("line")
+    line = line if type(line) is int and 0 < line < 10**6 else None
+    name = name if name in PLAIN_ERRORS else "an exception of its own" if name else ""
+    message = message if isinstance(message, str) else ""
+    category = error["category"]
+    if category == "not_implemented":
+        blank = message.partition("TODO(")[2].partition(")")[0][:120]
+        return Verdict(category, "still blank", line, blank=blank)
+    if category in ("missing", "syntax", "signature"):
+        return Verdict(category, message[:200], line)
+    # The text of an exception may carry a hidden input out.
+    summary = name if is_hidden or not message else f"{name}: {' '.join(message.split())[:200]}"
+    return Verdict(category, summary, line)
+
+
+def same_outputs(a: Outputs | None, b: Outputs | None, rtol: float, atol: float) -> bool:
+    """Whether two solutions gave the same for a case."""
+    if a is None or b is None:
+        return False
+    return a.keys() == b.keys() and compare_all(a, b, rtol, atol) is None
