@@ -3,10 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DOCS_INSTALLED := $(VENV)/.docs_installed
 # One thread a test process, and a process a core.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+# Without the notice that Material's makers print at every build.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
-.PHONY: help install run test lint check verify bench clean
+.PHONY: help install run test lint check verify bench docs docs-serve clean
 
 help:
 	@echo "make run      train soft actor-critic on Pendulum (about a minute)"
@@ -14,6 +17,8 @@ help:
 	@echo "make check    format, lint, fast tests: what CI and pre-commit run"
 	@echo "make verify   the slow tests: trains to the results that docs/results.md states"
 	@echo "make bench    speed beside other libraries"
+	@echo "make docs     the documentation as a site in site/, to be opened in a browser"
+	@echo "make docs-serve   the same, served and rebuilt while you write"
 
 install: $(INSTALLED)
 
@@ -44,5 +49,15 @@ verify: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/run.py
 
+docs: $(DOCS_INSTALLED)
+	$(MKDOCS) build --strict
+
+docs-serve: $(DOCS_INSTALLED)
+	$(MKDOCS) serve
+
+$(DOCS_INSTALLED): $(INSTALLED) requirements-docs.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	touch $(DOCS_INSTALLED)
+
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build site *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -30,5 +30,14 @@ setup(
         "wandb": ["wandb"],
         "dev": ["ruff", "pre-commit", "pytest-xdist", "hypothesis"],
         "bench": ["stable-baselines3"],
+        "docs": [
+            "mkdocs",
+            "mkdocs-material",
+            "pymdown-extensions",
+            "sphinx-mathjax-offline",
+            "nbformat",
+            "nbclient",
+            "ipykernel",
+        ],
     },
 )

@@ -1,4 +1,4 @@
-"""The bank beside each TODO: mistakes that students make, and solutions that are right but different."""
+"""The bank beside each TODO: mistakes that students make, and other solutions that are right."""
 
 import importlib
 from dataclasses import dataclass

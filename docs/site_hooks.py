@@ -1,7 +1,7 @@
 """What MkDocs adds to docs/: pages from elsewhere, the navigation, MathJax, links that fit.
 
-The README becomes the front page, the READMEs of `hw` the section on the code, and handout.md of each
-assignment a page with its figures. Nothing of it is copied on disk.
+The README becomes the front page, the READMEs of `hw` the section on the code, the handout.md of
+each assignment a page with its figures. Nothing is copied on disk.
 """
 
 import logging
@@ -36,7 +36,10 @@ LINK = re.compile(
     r"|(?P<image>!?)\[(?P<text>(?:[^\[\]`]|`[^`]*`|\[[^\]]*\])*)\]\((?P<target>[^()\s]+)\)",
     flags=re.MULTILINE | re.DOTALL,
 )
-LIST_ITEM = re.compile(r" *([-*+]|\d+\.) ")
+BREAK = re.compile(r"/|\b[A-Z]\w*\.(?=[a-z_])")
+LIST_ITEM = re.compile(r"([-*+]|\d+\.) +")
+# What begins a list in the middle of a paragraph.
+BEGINNINGS = ("-", "*", "+", "1.")
 
 
 def on_config(config):
@@ -73,15 +76,17 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, config, files):
-    """Make links fit the site, and lists stand as they do on GitHub."""
-    return separate_lists(fit_links(markdown, page.file.src_uri, config.extra.get("source_url")))
+    """Make links fit the site, and lists be read as GitHub reads them."""
+    return lay_out_lists(fit_links(markdown, page.file.src_uri, config.extra.get("source_url")))
 
 
 def on_page_content(html, page, config, files):
-    """Let names in tables break after a slash."""
+    """Let paths and names of methods in tables break after slash and class."""
     return re.sub(
         r"<td[ >].*?</td>",
-        lambda cell: re.sub(r"(?<=<code>)[^<]*", lambda m: m[0].replace("/", "/<wbr>"), cell[0]),
+        lambda cell: re.sub(
+            r"(?<=<code>)[^<]*", lambda code: BREAK.sub(r"\g<0><wbr>", code[0]), cell[0]
+        ),
         html,
         flags=re.DOTALL,
     )
@@ -151,21 +156,36 @@ def find(target: str, source: Path) -> Path | None:
     return None
 
 
-def separate_lists(markdown: str) -> str:
-    """An empty line before each list that follows a paragraph at once; GitHub needs none."""
-    lines, fence, is_text = [], "", False
+def lay_out_lists(markdown: str) -> str:
+    """Lists as MkDocs reads them, of lists as GitHub does.
+
+    An empty line before each, and four columns for each level.
+    """
+    lines: list[str] = []
+    # Where the text of each item begins that the current line is part of; the outermost first.
+    columns: list[int] = []
+    fence, shift, follows_blank = "", 0, True
     for line in markdown.splitlines():
-        mark = re.match(r" *(`{3,}|~{3,})", line)
-        if mark and (not fence or mark[1] == fence):
-            fence = "" if fence else mark[1]
-        elif not fence and LIST_ITEM.match(line):
-            if is_text:
+        text = line.lstrip(" ")
+        indent = len(line) - len(text)
+        mark = re.match(r"`{3,}|~{3,}", text)
+        item = LIST_ITEM.match(text)
+        if fence:
+            fence = "" if mark and mark[0] == fence else fence
+        elif item and (columns or item[1] in BEGINNINGS) and indent - max(columns, default=0) < 4:
+            if not columns and not follows_blank:
                 lines.append("")
-            is_text = False
-        elif not fence and (not line.strip() or not lines or not lines[-1].strip()):
-            # A paragraph begins, or none; what goes on with an item is no paragraph.
-            is_text = bool(line.strip()) and not line.startswith((" ", "|", "#"))
-        lines.append(line)
+            columns = [column for column in columns if column <= indent]
+            shift = 4 * len(columns) - indent
+            columns.append(indent + item.end())
+        elif follows_blank and text or mark:
+            columns = [column for column in columns if column <= indent]
+            shift = 4 * len(columns) - columns[-1] if columns else 0
+            fence = mark[0] if mark else ""
+        elif text and columns:
+            shift = 4 * len(columns) - min(indent, columns[-1])
+        lines.append(" " * (indent + shift) + text if text else "")
+        follows_blank = not text
     return "\n".join(lines) + "\n"
 
 

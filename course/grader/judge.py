@@ -33,10 +33,31 @@ REPLY_FACTOR = 4
 REPLY_SLACK = 64 * 1024
 # Exceptions whose type says nothing of a hidden input.
 PLAIN_ERRORS = frozenset(
-    """ArithmeticError AssertionError AttributeError FloatingPointError ImportError IndexError
-    KeyError LookupError MemoryError ModuleNotFoundError NameError NotImplementedError OSError
-    OverflowError RecursionError RuntimeError StopIteration SystemExit TypeError UnboundLocalError
-    UnicodeError ValueError ZeroDivisionError""".split()
+    [
+        "ArithmeticError",
+        "AssertionError",
+        "AttributeError",
+        "FloatingPointError",
+        "ImportError",
+        "IndexError",
+        "KeyError",
+        "LookupError",
+        "MemoryError",
+        "ModuleNotFoundError",
+        "NameError",
+        "NotImplementedError",
+        "OSError",
+        "OverflowError",
+        "RecursionError",
+        "RuntimeError",
+        "StopIteration",
+        "SystemExit",
+        "TypeError",
+        "UnboundLocalError",
+        "UnicodeError",
+        "ValueError",
+        "ZeroDivisionError",
+    ]
 )
 
 

@@ -1,8 +1,8 @@
 """Sandboxes: where students' code runs, by tiers.
 
-T3 is bubblewrap as root: all namespaces, a read-only view of little, a user for each slot. T2 is the
-same without namespaces, for containers: another user, Landlock and seccomp. T1 is a child process with
-limits. The best that works here is chosen; see `docs/course/grading.md`.
+T3 is bubblewrap as root: all namespaces, a read-only view of little, a user for each slot. T2 is
+the same without namespaces, for containers: another user, Landlock and seccomp. T1 is a child
+process with limits. The best that works here is chosen; see `docs/course/grading.md`.
 """
 
 import contextlib
@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from course.grader.zygote import ANSWER, CRASH, OK, READY, REQUEST, TIMEOUT, TOO_LONG
+from hw.infrastructure.errors import UserError
 
 Tier = Literal["T3", "T2", "T1"]
 TIERS: tuple[Tier, ...] = ("T3", "T2", "T1")
@@ -124,7 +125,7 @@ class Sandbox:
         command = [sys.executable, "-I", "-B", zygote, json.dumps(self.settings)]
         if self.tier == "T3":
             command = [*bubblewrap_command(self.tree), *command]
-        self.errors = tempfile.TemporaryFile()
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -159,9 +160,24 @@ class Sandbox:
         Raises:
             SandboxFault: the zygote failed, not the job.
         """
+        return self._exchange(job, limits, stays=False)
+
+    def open_session(self, job: bytes, limits: Limits) -> Reply:
+        """Run a job whose process stays; `ask` and `close_session` follow, if the status is ok."""
+        return self._exchange(job, limits, stays=True)
+
+    def ask(self, message: bytes, limits: Limits) -> Reply:
+        """Send a message to the process that stays; with any status but ok it is gone."""
+        return self._exchange(message, limits, stays=True)
+
+    def close_session(self) -> None:
+        """End the process that stays."""
+        self._exchange(b"", Limits(5.0, 5.0, 0), stays=True)
+
+    def _exchange(self, job: bytes, limits: Limits, stays: bool) -> Reply:
         if self.process is None:
             self.start()
-        head = REQUEST.pack(len(job), limits.reply_bytes, limits.seconds, limits.cpu_seconds)
+        head = REQUEST.pack(len(job), limits.reply_bytes, limits.seconds, limits.cpu_seconds, stays)
         try:
             self.process.stdin.write(head + job)
             self.process.stdin.flush()
@@ -249,6 +265,22 @@ def python_folders() -> list[Path]:
     """The folders that this Python and its packages need, outermost first."""
     found = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parents[1]}
     return sorted(path.resolve() for path in found)
+
+
+def choose_tier(wanted: Tier | None, required: Tier | None) -> Tier:
+    """The tier to use: the wanted one, or the best that works here.
+
+    Raises:
+        UserError: it does not work here, or is less than what is required.
+    """
+    reasons = {tier: missing_for(tier) for tier in TIERS}
+    chosen = wanted or next(tier for tier in TIERS if not reasons[tier])
+    if reasons[chosen]:
+        raise UserError(f"tier {chosen} does not work here: {reasons[chosen]}")
+    if required is not None and TIERS.index(chosen) > TIERS.index(required):
+        why = f": {reasons[required]}" if reasons[required] else ""
+        raise UserError(f"tier {chosen} is less than {required}, which is required{why}")
+    return chosen
 
 
 def missing_for(tier: Tier) -> str:

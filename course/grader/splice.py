@@ -22,8 +22,8 @@ class SpliceError(Exception):
         self.category, self.line = category, line
 
 
-def splice(blank_source: str, student_source: str, name: str) -> ast.Module:
-    """The blank module with one function from the student's, and the helpers that it names.
+def splice(blank_source: str, student_source: str, *names: str) -> ast.Module:
+    """The blank module with functions from the student's, and the helpers that they name.
 
     The signature and decorators stay the hand-out's. Helpers are functions, classes and constants
     of the student's module and methods of the function's class that the hand-out does not have,
@@ -32,12 +32,20 @@ def splice(blank_source: str, student_source: str, name: str) -> ast.Module:
     Args:
         blank_source: the hand-out's file.
         student_source: the student's.
-        name: `Class.method`, or `function`.
+        names: `Class.method`, or `function`.
 
     Raises:
-        SpliceError: the student's file does not parse, lacks the function, or changed its arguments.
+        SpliceError: the student's file does not parse, lacks the function, or changed its
+            arguments.
     """
     blank, student = ast.parse(blank_source), _parse(student_source)
+    for name in names:
+        _replace(blank, student, name)
+    return ast.fix_missing_locations(blank)
+
+
+def _replace(blank: ast.Module, student: ast.Module, name: str) -> None:
+    """Put one function of the student's in the blank module."""
     target, written = find_function(blank, name), find_function(student, name)
     if written is None:
         raise SpliceError("missing", f"{name} is not in the file any more")
@@ -47,7 +55,6 @@ def splice(blank_source: str, student_source: str, name: str) -> ast.Module:
     for node in ast.walk(target.args):
         ast.copy_location(node, written)
     _add_helpers(blank, student, name, written)
-    return ast.fix_missing_locations(blank)
 
 
 def is_blank(source: str, name: str) -> bool:

@@ -5,8 +5,8 @@ A message is a JSON header, its length before it in four bytes, and then the raw
     length (4 bytes, big-endian) | header | bytes of the first array | of the second | ...
 
 The header is `{"values": {...}, "arrays": [{"name", "dtype", "shape"}, ...]}`. What comes from a
-student's process is believed in nothing: lengths, depth, types and sizes are checked before anything
-is allocated, and there is no pickle.
+student's process is believed in nothing: lengths, depth, types and sizes are checked before
+anything is allocated, and there is no pickle.
 """
 
 import json

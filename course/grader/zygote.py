@@ -1,10 +1,11 @@
 """The process inside the sandbox that forks a fresh one for every case.
 
-It imports torch once and never runs a student's code: its children do, after they have given up every
-right. It is started as `python -I -B zygote.py SETTINGS`, speaks to the grader through its standard
-input and output, and each child answers through a pipe of its own.
+It imports torch once and never runs a student's code: its children do, after they have given up
+every right. It is started as `python -I -B zygote.py SETTINGS`, speaks to the grader through its
+standard input and output, and each child answers through a pipe of its own.
 
-A request is `REQUEST` and the job's bytes; the answer is `ANSWER`, a word and the child's bytes.
+A request is `REQUEST` and the job's bytes; the answer is `ANSWER` and the child's bytes. With
+`stays` set the child lives on: further requests are handed to it as messages, until an empty one.
 """
 
 import contextlib
@@ -14,11 +15,14 @@ import os
 import resource
 import select
 import signal
+import socket
 import struct
 import sys
 import time
 
-REQUEST = struct.Struct(">QQdd")  # bytes of the job, most bytes of the reply, wall and CPU seconds
+# Bytes of the job, most bytes of the reply, wall and CPU seconds, whether the child stays.
+REQUEST = struct.Struct(">QQdd?")
+FRAME = struct.Struct(">Q")  # bytes of a message to or from a child that stays
 ANSWER = struct.Struct(">BQdq")  # status, bytes of the reply, seconds, exit status
 READY = b"ready\n"
 OK, TIMEOUT, CRASH, TOO_LONG = range(4)
@@ -57,10 +61,14 @@ class Zygote:
             head = _read(self.requests, REQUEST.size)
             if head is None:
                 return
-            num_bytes, max_reply, seconds, cpu_seconds = REQUEST.unpack(head)
+            num_bytes, max_reply, seconds, cpu_seconds, stays = REQUEST.unpack(head)
             job = _read(self.requests, num_bytes)
-            status, reply, took, exit_status = self.run(job, max_reply, seconds, cpu_seconds)
-            _write(self.answers, ANSWER.pack(status, len(reply), took, exit_status) + reply)
+            run = self.run_session if stays else self.run
+            status, reply, took, exit_status = run(job, max_reply, seconds, cpu_seconds)
+            self._answer(status, reply, took, exit_status)
+
+    def _answer(self, status: int, reply: bytes, seconds: float, exit_status: int) -> None:
+        _write(self.answers, ANSWER.pack(status, len(reply), seconds, exit_status) + reply)
 
     def run(
         self, job: bytes, max_reply: int, seconds: float, cpu_seconds: float
@@ -82,6 +90,56 @@ class Zygote:
         if status == OK and not reply:
             status = CRASH
         return status, reply, time.monotonic() - started_at, exit_status
+
+    def run_session(
+        self, job: bytes, max_reply: int, seconds: float, cpu_seconds: float
+    ) -> tuple[int, bytes, float, int]:
+        """A child that answers many messages; the job is the first. Returns the last answer.
+
+        Every message has the same limit of wall-clock seconds; the CPU limit is for all.
+        """
+        started_at = time.monotonic()
+        ours, theirs = socket.socketpair()
+        child = os.fork()
+        if child == 0:
+            try:
+                self._become_child(theirs.fileno(), cpu_seconds)
+                descriptor = theirs.fileno()
+                self.worker.stay(
+                    job,
+                    lambda: _read_frame(descriptor),
+                    lambda reply: _write(descriptor, FRAME.pack(len(reply)) + reply),
+                )
+            finally:
+                os._exit(0)
+        theirs.close()
+        descriptor = ours.fileno()
+        while True:
+            deadline = time.monotonic() + seconds
+            head, status = self._collect(descriptor, FRAME.size, deadline, FRAME.size)
+            reply = b""
+            if status == OK:
+                (size,) = FRAME.unpack(head)
+                if size > max_reply:
+                    status = TOO_LONG
+                else:
+                    reply, status = self._collect(descriptor, size, deadline, size)
+            took = time.monotonic() - started_at
+            if status != OK:
+                break
+            self._answer(OK, reply, took, 0)
+            request = _read(self.requests, REQUEST.size)
+            if request is None:
+                break
+            num_bytes, max_reply, seconds, _, _ = REQUEST.unpack(request)
+            message = _read(self.requests, num_bytes)
+            if not message:
+                status, reply = OK, b""
+                break
+            with contextlib.suppress(OSError):
+                _write(descriptor, FRAME.pack(len(message)) + message)
+        ours.close()
+        return status, reply if status == OK else b"", took, self._end(child, wait=False)
 
     def _become_child(self, outlet: int, cpu_seconds: float) -> None:
         """Give up files, limits and rights before anything of a student is read."""
@@ -115,21 +173,27 @@ class Zygote:
             os.setresuid(uid, uid, uid)
         self.confine.confine(settings["confine"], settings["tree"])
 
-    def _collect(self, inlet: int, max_reply: int, deadline: float) -> tuple[bytes, int]:
-        """All bytes of the reply, unless there are too many or they come too late."""
+    def _collect(
+        self, inlet: int, max_reply: int, deadline: float, count: int | None = None
+    ) -> tuple[bytes, int]:
+        """So many bytes, or all until the end, unless there are too many or they come too late."""
         parts: list[bytes] = []
         size = 0
-        while True:
+        while count is None or size < count:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([inlet], [], [], left)[0]:
                 return b"", TIMEOUT
-            part = os.read(inlet, 2**20)
+            try:
+                part = os.read(inlet, 2**20 if count is None else min(2**20, count - size))
+            except OSError:
+                part = b""
             if not part:
-                return b"".join(parts), OK
+                return b"".join(parts), OK if count is None else CRASH
             size += len(part)
             if size > max_reply:
                 return b"", TOO_LONG
             parts.append(part)
+        return b"".join(parts), OK
 
     def _end(self, child: int, wait: bool) -> int:
         """Read the child's status before it is killed with whatever it has started."""
@@ -178,6 +242,12 @@ def _read(descriptor: int, count: int) -> bytes | None:
         parts.append(part)
         count -= len(part)
     return b"".join(parts)
+
+
+def _read_frame(descriptor: int) -> bytes | None:
+    """One message of a session, or None at its end."""
+    head = _read(descriptor, FRAME.size)
+    return None if head is None else _read(descriptor, FRAME.unpack(head)[0])
 
 
 def _write(descriptor: int, content: bytes) -> None:

@@ -1,7 +1,7 @@
 """Taking the bodies of methods out of a source file, and putting them back.
 
-The file is parsed to a concrete syntax tree, which knows on which lines a body stands; those lines are
-replaced, and every other byte stays as it is.
+The file is parsed to a concrete syntax tree, which knows on which lines a body stands; those lines
+are replaced, and every other byte stays as it is.
 """
 
 from dataclasses import dataclass

@@ -1,12 +1,15 @@
 """The notebook of a hand-out, with which an assignment can be solved on Colab."""
 
 import json
+from pathlib import PurePosixPath
 from typing import Any
 
 from course.manifest import Assignment
 
 # How many of the assignment's experiments have a cell; the others are a line of text.
 NUM_TRAINED = 2
+# What an experiment needs beside requirements.txt, by the name of its file.
+PACKAGES = {"lunarlander": '"gymnasium[box2d]"', "pong": "ale-py opencv-python-headless"}
 
 INTRODUCTION = """
 # {id}: {title}
@@ -107,8 +110,7 @@ Checks what you have, says what is still missing, and packs it. The last cell do
 """
 
 DOWNLOAD = """
-made = sorted(Path(".").glob("*.zip"), key=lambda path: path.stat().st_mtime)
-made = [path for path in made if path.name != "{id}.zip"]
+made = sorted(Path(".").glob("{id}*.zip"), key=lambda path: path.stat().st_mtime)
 print(made[-1] if made else "no zip: see what submit.py says")
 try:
     from google.colab import files
@@ -138,7 +140,7 @@ def make_notebook(assignment: Assignment) -> bytes:
         _text(WATCH_TEXT),
         _code("%load_ext tensorboard\n%tensorboard --logdir data"),
         _text(TRAIN_TEXT),
-        *(_code(f"!python hw/scripts/run.py -cfg {experiment}") for experiment in trained),
+        *(_code(train_cell(experiment)) for experiment in trained),
     ]
     if others:
         cells.append(_text(OTHERS_TEXT.format(others=", ".join(f"`{path}`" for path in others))))
@@ -162,6 +164,13 @@ def make_notebook(assignment: Assignment) -> bytes:
         "nbformat_minor": 5,
     }
     return (json.dumps(notebook, indent=1, sort_keys=True) + "\n").encode()
+
+
+def train_cell(experiment: str) -> str:
+    """The cell that trains an experiment, and installs what it needs."""
+    command = f"!python hw/scripts/run.py -cfg {experiment}"
+    packages = PACKAGES.get(PurePosixPath(experiment).stem.split("_")[0])
+    return f"!python -m pip install --quiet {packages}\n{command}" if packages else command
 
 
 def _text(source: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from course.handout.blanking import take_out
 from course.handout.public_tests import make_public_tests
 from course.manifest import Assignment, Todo, load_course
+from hw.homework.submission import declaration
 from hw.infrastructure.errors import UserError
 
 ALWAYS = ["LICENSE", "hw/**/*.py"]
@@ -66,7 +67,7 @@ def included_files(assignment: Assignment, course: list[Assignment], root: Path)
     later = [a for a in course if a.id > assignment.id]
     so_far = [a for a in course if a.id <= assignment.id]
     left_out = {path for a in later for path in _matches(a.brings, root)}
-    wanted = {path for path in _matches(ALWAYS, root)}
+    wanted = set(_matches(ALWAYS, root))
     wanted |= {path for a in so_far for path in _matches(a.brings, root)}
     return sorted(wanted - left_out)
 
@@ -121,6 +122,7 @@ def student_files(assignment: Assignment, blanked: list[Path], root: Path) -> di
                 "name": todo.name,
                 "points": todo.points,
             }
+            | declaration((root / todo.file).read_text(encoding="utf-8"), todo.name)
             for todo in assignment.todos
         ],
         "experiments": assignment.experiments,

@@ -147,18 +147,16 @@ class PolicyGradient(BaseAgent):
         Returns:
             advantages, returns R, and the baseline's values (0 without one), each (B,).
         """
-        rewards, dones, truncateds = (episodes[name] for name in ("rewards", "dones", "truncateds"))
+        rewards, *ends = (episodes[name] for name in ("rewards", "dones", "truncateds"))
         if self.critic is None:
-            returns = self.estimate_returns(rewards, dones, truncateds, None)
+            returns = self.estimate_returns(rewards, *ends, None)
             return returns, returns, torch.zeros_like(returns)
         values = self.critic(episodes["observations"])
         next_values = self.critic(episodes["next_observations"])
         if self.gae_lambda is None:
-            returns = self.estimate_returns(rewards, dones, truncateds, next_values)
+            returns = self.estimate_returns(rewards, *ends, next_values)
             return returns - values, returns, values
-        advantages = gae(
-            rewards, values, next_values, dones, truncateds, self.discount, self.gae_lambda
-        )
+        advantages = gae(rewards, values, next_values, *ends, self.discount, self.gae_lambda)
         return advantages, advantages + values, values
 
     def estimate_returns(

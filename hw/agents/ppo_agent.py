@@ -119,11 +119,7 @@ class PPO(BaseAgent):
             self.clip_ratio_schedule(step), device=self.actor_critic_parameters[0].device
         )
         experience = self.evaluate_rollout(rollout)
-        steps = []
-        for minibatch in self.minibatches(experience):
-            steps.append(self.update_actor_critic(*minibatch, clip_ratio))
-            if self.has_moved_too_far(steps[-1]["actor/approximate_kl"]):
-                break
+        steps = self.minibatch_steps(experience, clip_ratio)
         _, _, _, old_values, advantages, returns = experience
         metrics = summarise(steps) | {
             "critic/explained_variance": explained_variance(old_values, returns),
@@ -166,7 +162,8 @@ class PPO(BaseAgent):
 
         That is the value of the following row, but for the last row and where an episode ended:
         there it is that of the step's own `next_observations`, so that a time limit bootstraps from
-        the state in which it cut the episode off, not from the next episode's first.
+        the state in which it cut the episode off, not from the next episode's first. After a step
+        that is done nothing follows, and `gae` ignores the value.
 
         Args:
             values: (T, N), of the rollout's observations.
@@ -180,6 +177,26 @@ class PPO(BaseAgent):
         next_values = torch.cat([values[1:], values[-1:]])
         next_values[has_no_row] = self.actor_critic.value(rollout["next_observations"][has_no_row])
         return next_values
+
+    def minibatch_steps(self, experience: tuple[Tensor, ...], clip_ratio: Tensor) -> list[Metrics]:
+        """A gradient step on each of the `minibatches`, until the policy `has_moved_too_far`.
+
+        That is judged after each step by the step's own `actor/approximate_kl`. The step after
+        which it holds is the last one on this rollout, whatever epochs are left.
+
+        Args:
+            experience: from `evaluate_rollout`.
+            clip_ratio: scalar, epsilon; `update_actor_critic` takes it after the minibatch's rows.
+
+        Returns:
+            the metrics of every step that was taken, in order.
+        """
+        steps = []
+        for minibatch in self.minibatches(experience):
+            steps.append(self.update_actor_critic(*minibatch, clip_ratio))
+            if self.has_moved_too_far(steps[-1]["actor/approximate_kl"]):
+                break
+        return steps
 
     def minibatches(self, experience: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
         """Every step once an epoch, in an order drawn anew for each: `num_epochs` times over.
@@ -259,19 +276,13 @@ class PPO(BaseAgent):
 
         Returns:
             scalar loss; gradient flows through r, where it is not clipped. Metrics: `actor/loss`,
-            `actor/ratio_mean`, `actor/ratio_max`, `actor/clip_fraction`, `actor/approximate_kl`.
+            and those of `ratio_metrics`.
         """
         if self.normalize_advantages:
             advantages = normalize(advantages)
         ratios = log_ratios.exp()
         loss = -clipped_surrogate(ratios, advantages, clip_ratio).mean()
-        return loss, {
-            "actor/loss": loss,
-            "actor/ratio_mean": ratios.mean(),
-            "actor/ratio_max": ratios.max(),
-            "actor/clip_fraction": clip_fraction(ratios, clip_ratio),
-            "actor/approximate_kl": approximate_kl(log_ratios),
-        }
+        return loss, {"actor/loss": loss} | ratio_metrics(ratios, log_ratios, clip_ratio)
 
     def value_loss(self, values: Tensor, old_values: Tensor, returns: Tensor) -> Tensor:
         """Mean squared error of the values, with or without a limit on how far they move.
@@ -304,6 +315,24 @@ class PPO(BaseAgent):
         super().set_extra_state(state)
         self.num_rollouts = state["num_rollouts"]
         self.histogram_interval.load_state_dict(state["histogram_interval"])
+
+
+def ratio_metrics(ratios: Tensor, log_ratios: Tensor, clip_ratio: Tensor) -> Metrics:
+    """How far the policy has moved from the one that made the rollout.
+
+    Args:
+        ratios, log_ratios: r and log r, (B,).
+        clip_ratio: scalar, epsilon.
+
+    Returns:
+        `actor/ratio_mean`, `actor/ratio_max`, `actor/clip_fraction`, `actor/approximate_kl`.
+    """
+    return {
+        "actor/ratio_mean": ratios.mean(),
+        "actor/ratio_max": ratios.max(),
+        "actor/clip_fraction": clip_fraction(ratios, clip_ratio),
+        "actor/approximate_kl": approximate_kl(log_ratios),
+    }
 
 
 def summarise(steps: list[Metrics]) -> Metrics:

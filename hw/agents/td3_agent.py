@@ -104,9 +104,11 @@ class TD3(BaseAgent):
         step: int,
         weights: Tensor | None = None,
     ) -> Metrics:
-        """Critics on each call; actor and target networks on every `actor_update_period`-th.
+        """Critics on each call; then actor and target networks on every `actor_update_period`-th.
 
-        So the actor climbs values that have had time to settle (section 5.2). Arguments as for
+        So the actor climbs values that have had time to settle (section 5.2). The target networks
+        follow last, towards the actor's and the critics' new weights (algorithm 1). `num_updates`
+        counts the calls. First the learning rates are set, as for this step. Arguments as for
         `BaseAgent.update`.
 
         Returns:

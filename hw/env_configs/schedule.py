@@ -33,7 +33,18 @@ class PiecewiseSchedule:
             raise ValueError(f"the steps of a schedule must increase, got {steps}")
 
     def __call__(self, step: int) -> float:
-        """The value at this step."""
+        """The value at this step.
+
+        Between two neighbouring points (s_i, v_i) and (s_{i+1}, v_{i+1}) it moves in proportion to
+        the part of the way from s_i to s_{i+1} that has been made; at a point it is that point's
+        value. Before the first point it is the first value, after the last the last.
+
+        Args:
+            step: environment steps so far, 0 or more.
+
+        Returns:
+            a float, also where a point's value is an int.
+        """
         index = bisect.bisect_right(self.points, step, key=itemgetter(0))
         if index == 0 or index == len(self.points):
             return float(self.points[max(index - 1, 0)][1])

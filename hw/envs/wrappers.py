@@ -65,10 +65,11 @@ class FrameStack(gym.Wrapper):
         self.frames[:] = observation
 
     def push(self, observation: np.ndarray) -> None:
-        """Drop the oldest of `self.frames` (S, *) and append this observation (*), in place.
+        """Drop the oldest of `self.frames` (S, *) and append a copy of this observation (*).
 
-        frames[0], ..., frames[S-2] <- frames[1], ..., frames[S-1]; frames[S-1] <- observation.
-        With S = 1 the only frame is replaced.
+            f_0, f_1, ..., f_{S-2}, f_{S-1}   becomes   f_1, f_2, ..., f_{S-1}, observation
+
+        With S = 1 the only frame is replaced. `self.frames` keeps its shape and its type.
         """
         self.frames[:-1] = self.frames[1:]
         self.frames[-1] = observation
@@ -137,18 +138,19 @@ class TimeLimit(gym.Wrapper):
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Act; count the step."""
+        """Act, and count the step in `self.num_steps`; truncate the episode's step `max_steps`.
+
+        Only `truncated` is ever changed, from False to True: the environment may have a limit of
+        its own, and the first of the two to be reached holds. Where the episode terminates in the
+        very step that reaches the limit, both are True.
+
+        Returns:
+            what the environment returned, with `truncated` (bool) so changed.
+        """
         observation, reward, done, truncated, info = self.env.step(action)
         self.num_steps += 1
-        return observation, reward, done, self.is_truncated(truncated), info
-
-    def is_truncated(self, truncated: bool) -> bool:
-        """Whether the episode is cut short after `self.num_steps` steps.
-
-        truncated or num_steps >= max_steps: the environment may have a limit of its own, and the
-        first of the two to be reached holds.
-        """
-        return truncated or self.num_steps >= self.max_steps
+        truncated = truncated or self.num_steps >= self.max_steps
+        return observation, reward, done, truncated, info
 
 
 class RewardWrapper(VectorWrapper):

@@ -49,6 +49,8 @@ MAX_FILE_BYTES = {
     "report.md": 1_000_000,
 }
 
+MAX_BRACKETS = 500  # in YAML
+
 STARTUP_FILES = {"sitecustomize.py", "usercustomize.py", "conftest.py", "pytest.ini", "tox.ini"}
 COMPILED = {".pyc", ".pyo", ".so", ".pyd", ".dll", ".dylib"}
 # Modules that a file in the working directory, or beside a script, would hide.
@@ -212,7 +214,7 @@ class Submission:
             try:
                 config, metrics = (self.files.get(f"data/{name}/{file}") for file in RUN_FILES[:2])
                 if metrics is not None and len(metrics) > MAX_FILE_BYTES["metrics.jsonl"]:
-                    raise UserError("metrics.jsonl is too large")
+                    raise UserError("has a metrics.jsonl that is too large")
                 found[name] = read_run(name, config, metrics)
             except UserError as error:
                 found[name] = Problem("error", "run", f"data/{name}", str(error))
@@ -461,7 +463,7 @@ def read_source(path: str, content: bytes) -> dict[str, list[Declaration]] | Pro
         return Problem("error", "syntax", where, f"does not parse: {_plain(error.msg)}")
     except (RecursionError, MemoryError):
         return Problem("error", "syntax", path, "does not parse: it is nested too deeply")
-    except ValueError as error:
+    except Exception as error:  # the parser may fail in ways of its own
         return Problem("error", "syntax", path, f"does not parse: {_plain(error)}")
 
 
@@ -530,10 +532,12 @@ def read_run(name: str, config: bytes | None, metrics: bytes | None) -> Run:
     """
     if config is None or metrics is None:
         raise UserError(f"has no {RUN_FILES[0] if config is None else RUN_FILES[1]}")
+    if len(config) > MAX_FILE_BYTES["config.yaml"]:
+        raise UserError("has a config.yaml that is too large")
     try:
-        settings = _read_yaml(config[: MAX_FILE_BYTES["config.yaml"]])
+        settings = _read_yaml(config)
     except ValueError as error:
-        raise UserError(f"config.yaml is damaged: {error}") from error
+        raise UserError(f"has a damaged config.yaml: {error}") from error
     last_step = last_evaluation = num_episodes = 0
     eval_return = None
     for line in metrics.splitlines():
@@ -582,6 +586,8 @@ class _Loader(yaml.SafeLoader):
 
 def _read_yaml(content: bytes) -> dict[str, Any]:
     """A YAML mapping; ValueError for anything else."""
+    if content.count(b"[") + content.count(b"{") > MAX_BRACKETS:  # they take quadratic time
+        raise ValueError("it has too many brackets")
     try:
         value = yaml.load(content.decode("utf-8"), _Loader)
     except yaml.MarkedYAMLError as error:
@@ -805,7 +811,7 @@ def _pax_path(data: bytes) -> bytes | None:
     start = 0
     while start < len(data):
         length = data[start : start + 10].split(b" ")[0]
-        if not length.isdigit() or int(length) == 0:
+        if not length.isdigit() or not 0 < int(length) <= len(data) - start:
             raise UserError("cannot be read: it is damaged")
         record = data[start + len(length) + 1 : start + int(length)]
         key, _, value = record.removesuffix(b"\n").partition(b"=")

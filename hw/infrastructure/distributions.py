@@ -66,7 +66,15 @@ class Categorical(distributions.Distribution):
         return (self.logits - noise.exponential_().log()).argmax(dim=-1)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """log P(a) of actions (..., B), integers: (..., B). Gradient flows into the logits."""
+        """Log-probability log P(a) of given actions.
+
+        Args:
+            value: (..., B), actions, of any integer type. Axes before B hold further actions of
+                the same B distributions, as `sample` gives them.
+
+        Returns:
+            (..., B), one number for each action; gradient flows into the logits.
+        """
         logits = self.logits.expand(*value.shape, -1)
         return logits.gather(-1, value.long().unsqueeze(-1)).squeeze(-1)
 
@@ -116,7 +124,7 @@ class DiagonalNormal(distributions.Distribution):
     ) -> tuple[Tensor, Tensor]:
         """Pathwise sample (*sample_shape, B, A) and its log-probability (*sample_shape, B)."""
         noise = self._noise(sample_shape)
-        return self.loc + self.std * noise, self._log_prob_of_noise(noise)
+        return self.loc + self.std * noise, self.log_prob_of_noise(noise)
 
     def sample_with_log_prob(
         self, sample_shape: torch.Size | tuple[int, ...] = ()
@@ -126,16 +134,29 @@ class DiagonalNormal(distributions.Distribution):
         return action, self.log_prob(action)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """sum_a [-((value - mean) / std)^2 / 2 - log std - log(2 pi) / 2]: (..., B)."""
-        return self._log_prob_of_noise((value - self.loc) / self.std)
+        """Log-density log N(value; mean, diag(std^2)) of actions (..., B, A): (..., B).
+
+        It is `log_prob_of_noise` of z = (value - mean) / std.
+        """
+        return self.log_prob_of_noise((value - self.loc) / self.std)
+
+    def log_prob_of_noise(self, noise: Tensor) -> Tensor:
+        """Log-density of the action mean + std z, from the noise z that makes it.
+
+            log N(mean + std z; mean, diag(std^2)) = -sum_a [z_a^2 / 2 + log std_a + log(2 pi) / 2]
+
+        Args:
+            noise: z, (..., B, A), how many standard deviations each component is off its mean.
+
+        Returns:
+            (..., B), one number for each action; gradient flows into the noise and into std.
+        """
+        constant = noise.shape[-1] * HALF_LOG_2_PI
+        return -(0.5 * noise.square() + self.std.log()).sum(dim=-1) - constant
 
     def _noise(self, sample_shape: torch.Size | tuple[int, ...]) -> Tensor:
         shape = self._extended_shape(torch.Size(sample_shape))
         return torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
-
-    def _log_prob_of_noise(self, noise: Tensor) -> Tensor:
-        constant = noise.shape[-1] * HALF_LOG_2_PI
-        return -(0.5 * noise.square() + self.std.log()).sum(dim=-1) - constant
 
     def entropy(self) -> Tensor:
         """Exact differential entropy sum_a [1/2 + log(2 pi) / 2 + log std]: (B,)."""
@@ -180,14 +201,14 @@ class TanhNormal(DiagonalNormal):
     ) -> tuple[Tensor, Tensor]:
         """Pathwise sample (*sample_shape, B, A) and its log-probability (*sample_shape, B)."""
         pre_tanh, log_prob = super().rsample_with_log_prob(sample_shape)
-        return pre_tanh.tanh(), log_prob - _log_tanh_slope(pre_tanh)
+        return pre_tanh.tanh(), log_prob - log_tanh_slope(pre_tanh)
 
     def sample_with_log_prob(
         self, sample_shape: torch.Size | tuple[int, ...] = ()
     ) -> tuple[Tensor, Tensor]:
         """Constant sample (*sample_shape, B, A) and its differentiable log-probability."""
         pre_tanh = super().rsample(sample_shape).detach()
-        return pre_tanh.tanh(), super().log_prob(pre_tanh) - _log_tanh_slope(pre_tanh)
+        return pre_tanh.tanh(), super().log_prob(pre_tanh) - log_tanh_slope(pre_tanh)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log-probability of stored actions (..., B, A) -> (..., B).
@@ -198,7 +219,7 @@ class TanhNormal(DiagonalNormal):
         """
         limit = 1.0 - torch.finfo(value.dtype).eps
         pre_tanh = value.clamp(-limit, limit).atanh()
-        return super().log_prob(pre_tanh) - _log_tanh_slope(pre_tanh)
+        return super().log_prob(pre_tanh) - log_tanh_slope(pre_tanh)
 
     def entropy(self) -> Tensor:
         """Has no closed form; estimate it by the mean of -log_prob over samples."""
@@ -208,8 +229,20 @@ class TanhNormal(DiagonalNormal):
         )
 
 
-def _log_tanh_slope(pre_tanh: Tensor) -> Tensor:
-    """sum_a log(1 - tanh(u_a)^2), as 2 (log 2 - u - softplus(-2u)): exact at large |u| too."""
+def log_tanh_slope(pre_tanh: Tensor) -> Tensor:
+    """Log of the factor by which tanh shrinks volumes around u: sum_a log(1 - tanh(u_a)^2).
+
+    Exact at large |u| too, where tanh(u)^2 rounds to 1 and its logarithm would be -inf, while the
+    value is about log 4 - 2 |u|. It comes without loss from 1 - tanh(u)^2 = 4 / (e^u + e^-u)^2.
+
+    Args:
+        pre_tanh: u, (..., A).
+
+    Returns:
+        (...); gradient flows into u.
+
+    Source: Haarnoja et al. 2018, "Soft Actor-Critic", appendix C, eq. 21 (its last term).
+    """
     constant = 2.0 * math.log(2.0) * pre_tanh.shape[-1]
     return constant - 2.0 * (pre_tanh + F.softplus(-2.0 * pre_tanh)).sum(dim=-1)
 

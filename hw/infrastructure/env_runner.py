@@ -90,9 +90,6 @@ class EnvRunner:
         next_observations, rewards, dones, truncateds, infos = self.envs.step(actions)
         check_observations(self.envs, next_observations)
         self.recent_actions.append(actions.copy())
-        self.episode_returns += infos.get("raw_rewards", rewards)
-        self.episode_lengths += 1
-
         transitions = Transitions(
             observations,
             actions,
@@ -105,9 +102,33 @@ class EnvRunner:
         )
         self.observations = next_observations
         self.raw_observations = transitions.raw_next_observations
+        return transitions, self.count_step(infos.get("raw_rewards", rewards), dones, truncateds)
+
+    def count_step(
+        self, rewards: np.ndarray, dones: np.ndarray, truncateds: np.ndarray
+    ) -> list[Episode]:
+        """Add one step to the episodes under way; report those it ended, and begin new ones there.
+
+            episode_returns_i += rewards_i,    episode_lengths_i += 1    in every environment i
+
+        An episode ends where it terminated or was truncated. In those environments, and in no
+        others, `_begin_episodes` then draws a new seed, sets both statistics to 0 and resets; it is
+        not called where no episode ended. What led here has been stored before, under the old
+        episode's true next observation, with termination and truncation kept apart.
+
+        Args:
+            rewards: (N,), as the task gave them.
+            dones, truncateds: (N,) bool; both may be true. They are left as they are.
+
+        Returns:
+            the episodes that ended, in the order of their environments, with their return (float),
+            length (int) and seed (int), each that of the episode that ended.
+        """
+        self.episode_returns += rewards
+        self.episode_lengths += 1
         ended = dones | truncateds
         if not np.count_nonzero(ended):
-            return transitions, []
+            return []
         episodes = [
             Episode(
                 float(self.episode_returns[i]),
@@ -117,7 +138,7 @@ class EnvRunner:
             for i in np.flatnonzero(ended)
         ]
         self._begin_episodes(ended)
-        return transitions, episodes
+        return episodes
 
     def collect_rollouts(
         self, n_steps: int, choose_actions: Callable[[np.ndarray], np.ndarray]
@@ -188,6 +209,7 @@ class EnvRunner:
         load_wrapper_states(self.envs, state["wrappers"])
 
     def _begin_episodes(self, which: np.ndarray) -> None:
+        """Draw a seed and begin an episode where `which` (N,) bool is true."""
         self.episode_seeds[which] = self.generator.integers(2**31, size=which.sum())
         self.episode_returns[which] = 0.0
         self.episode_lengths[which] = 0

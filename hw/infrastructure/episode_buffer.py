@@ -54,6 +54,23 @@ class EpisodeBuffer:
         self.steps.append(observations, actions, rewards, next_observations, dones, truncateds)
         if self.first_rows is None:
             self.first_rows = np.zeros(len(rewards), np.int64)
+        self.record_ends(dones, truncateds)
+
+    def record_ends(self, dones: np.ndarray, truncateds: np.ndarray) -> None:
+        """Note the episodes that end with the row that was appended last.
+
+        An episode ends where its lane terminated or was truncated. For each, in the order of lanes,
+        `self.finished` gets one triple more,
+
+            (lane, first row of the episode, row after its last)    all int
+
+        `self.num_finished_steps` grows by its length, and `self.first_rows[lane]` becomes the row
+        in which the lane's next episode will begin. Rows count from 0, and there are
+        `len(self.steps)` of them. Lanes that go on are left alone.
+
+        Args:
+            dones, truncateds: (N,) of that row; both may be true.
+        """
         for lane in np.flatnonzero(np.logical_or(dones, truncateds)).tolist():
             first, end = int(self.first_rows[lane]), len(self.steps)
             self.finished.append((lane, first, end))
@@ -63,8 +80,10 @@ class EpisodeBuffer:
     def take(self) -> dict[str, np.ndarray]:
         """The finished episodes one after the other, in the order in which they ended.
 
+        That is the order of `self.finished`, whose triples (lane, first row, row after the last)
+        say where in `self.steps.rows()`, arrays (rows, N, ...) by name, each episode stands.
         Episodes that ended in the same vector step come in the order of their lanes. The buffer
-        keeps the unfinished ones and goes on with them.
+        forgets what was taken (`_forget_finished`), keeps the unfinished ones, and goes on.
 
         Returns:
             copies under the names of `insert`, each (B, ...) with B = len(self). An episode's last
@@ -79,11 +98,7 @@ class EpisodeBuffer:
             name: np.concatenate([rows[first:end, lane] for lane, first, end in self.finished])
             for name, rows in self.steps.rows().items()
         }
-        num_dead_rows = int(self.first_rows.min())
-        self.steps.drop_first(num_dead_rows)
-        self.first_rows -= num_dead_rows
-        self.finished = []
-        self.num_finished_steps = 0
+        self._forget_finished()
         return batch
 
     def state_dict(self) -> dict[str, Any]:
@@ -108,3 +123,11 @@ class EpisodeBuffer:
         self.first_rows = None if first_rows is None else first_rows.copy()
         self.finished = list(state["finished"])
         self.num_finished_steps = state["num_finished_steps"]
+
+    def _forget_finished(self) -> None:
+        """Drop the rows that no unfinished episode needs, and all notes of finished ones."""
+        num_dead_rows = int(self.first_rows.min())
+        self.steps.drop_first(num_dead_rows)
+        self.first_rows -= num_dead_rows
+        self.finished = []
+        self.num_finished_steps = 0

@@ -182,10 +182,16 @@ def build_mlp(
 ) -> nn.Sequential:
     """A multilayer perceptron: (B, input_size) -> (B, output_size).
 
+        h_0 = x,    h_i = activation(W_i h_{i-1} + b_i)   for i = 1 .. n_layers
+        y = output_activation(W h_{n_layers} + b)
+
+    Its layers stand in a `Sequential` in this order, linear maps with PyTorch's own initialisation
+    and what `make_activation` gives, on `device`.
+
     Args:
         n_layers: number of hidden layers; 0 gives one linear map.
         size: units in each hidden layer.
-        activation, output_activation: names in `ACTIVATIONS`.
+        activation, output_activation: names in `ACTIVATIONS`; `identity` needs no layer.
     """
     layers: list[nn.Module] = []
     for _ in range(n_layers):

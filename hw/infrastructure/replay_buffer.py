@@ -94,7 +94,7 @@ class ReplayBuffer:
             self._allocate(observation.shape[1:], observation.dtype, action.shape[1:], action.dtype)
         self._check(num_lanes, observation, action, next_observation, done, truncated)
 
-        slots = self._next_slots(num_lanes)
+        slots = self.next_slots(num_lanes)
         self.observation_pairs.write(
             self.num_inserted, slots, observation, next_observation, done, truncated
         )
@@ -105,8 +105,34 @@ class ReplayBuffer:
         self.num_inserted += num_lanes
         self.num_lanes = num_lanes
 
+    def next_slots(self, num_lanes: int) -> slice | np.ndarray:
+        """The slots that the next N transitions go into; nothing is changed.
+
+        They are the transitions numbered num_inserted + i, i = 0 .. N - 1, and number m lives in
+        slot m % capacity. So what does not fit at the end goes to the beginning, over the oldest;
+        with more lanes than slots a slot occurs twice, and the later transition stays in it.
+
+        Args:
+            num_lanes: N, at least 1.
+
+        Returns:
+            the slots in the lanes' order, to index an array (capacity, ...) with: (N,) int64, or a
+            slice, which copies faster, where they follow one another.
+        """
+        first = self.num_inserted % self.capacity
+        if first + num_lanes <= self.capacity:
+            return slice(first, first + num_lanes)
+        return np.arange(first, first + num_lanes) % self.capacity
+
     def sample(self, batch_size: int) -> dict[str, np.ndarray]:
         """Draw transitions uniformly, with replacement.
+
+        Those that can be drawn are the transitions numbered `_oldest()` .. num_inserted - 1; a
+        buffer of images holds fewer than `capacity`. The numbers come from `self.generator` alone,
+        and `_read` fetches what they stand for.
+
+        Args:
+            batch_size: B, which may be larger than the buffer.
 
         Returns:
             observations (B, *), actions (B, ...), rewards (B,), next_observations (B, *),
@@ -140,13 +166,6 @@ class ReplayBuffer:
         pairs = self._make_pairs(observation_shape, observation_dtype)
         record = record_dtype(pairs, action_shape, action_dtype)
         return self.capacity * record.itemsize + pairs.num_bytes
-
-    def _next_slots(self, num_lanes: int) -> slice | np.ndarray:
-        """Where the next N transitions go: slots (num_inserted + 0 .. N - 1) % capacity."""
-        first = self.num_inserted % self.capacity
-        if first + num_lanes <= self.capacity:
-            return slice(first, first + num_lanes)
-        return np.arange(first, first + num_lanes) % self.capacity
 
     def _read(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
         """What `sample` returns, of the transitions with these numbers (B,)."""

@@ -89,7 +89,13 @@ class NatureCNN(Backbone):
         self.feature_size = size if n_layers > 0 else num_features
 
     def forward(self, observations: Tensor) -> Tensor:
-        """Features (B, F) of images (B, *); uint8 pixels are scaled, see `as_floats`."""
+        """Features (B, F) of images (B, *); uint8 pixels are scaled, see `as_floats`.
+
+        B is any leading shape, and comes back. `self.convolutions` takes floats (batch, C, H, W)
+        with exactly one batch axis, and flattens what it finds; `self.layers` takes that. So images
+        (H, W) get a channel axis; where `self._is_channels_last()`, theirs is moved to the front.
+        The products are done in `pytorch_util.chosen_products()`.
+        """
         rank = len(self.observation_shape)
         batch_shape = observations.shape[:-rank]
         assert observations.shape[-rank:] == self.observation_shape, observations.shape

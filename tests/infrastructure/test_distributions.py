@@ -7,6 +7,7 @@ import torch
 
 from hw.infrastructure.distributions import (
     Categorical,
+    log_tanh_slope,
     make_multi_normal,
     make_tanh_transformed,
 )
@@ -132,6 +133,21 @@ def test_a_plain_gaussian_agrees_with_torch():
     torch.testing.assert_close(ours.variance, std**2)
     action, log_prob = ours.rsample_with_log_prob()
     torch.testing.assert_close(log_prob, reference.log_prob(action), rtol=1e-4, atol=1e-4)
+
+
+def test_the_log_density_of_noise_is_that_of_the_action_which_it_makes():
+    mean, std = torch.randn(20, 3).double(), (torch.rand(3) + 0.1).double()
+    noise = torch.randn(7, 20, 3).double()
+    reference = torch.distributions.Independent(torch.distributions.Normal(mean, std), 1)
+    ours = make_multi_normal(mean, std).log_prob_of_noise(noise)
+    torch.testing.assert_close(ours, reference.log_prob(mean + std * noise))
+
+
+def test_the_slope_of_tanh_is_known_far_beyond_where_tanh_rounds_to_1():
+    pre_tanh = torch.tensor([[0.0, 0.7], [-1.5, 3.0], [40.0, -500.0]])
+    exact = torch.tensor([math.log(1 - math.tanh(u) ** 2) for u in (0.7, -1.5, 3.0)])
+    expected = torch.stack([exact[0], exact[1] + exact[2], torch.tensor(2 * math.log(4) - 1080)])
+    torch.testing.assert_close(log_tanh_slope(pre_tanh), expected)
 
 
 def test_the_mode_is_the_image_of_the_mean():

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from hw.envs.make_env import EnvFactory
 from hw.infrastructure.checkpoint import load_state, save_state
-from hw.infrastructure.env_runner import EnvRunner
+from hw.infrastructure.env_runner import EnvRunner, Episode
 
 
 def how_it_ends(seed):
@@ -135,6 +135,27 @@ def test_each_episode_is_reported_once_with_its_return_length_and_seed(num_envs,
                 rewards[i] = []
         found = [(e.episode_return, e.episode_length, e.seed) for e in episodes]
         assert found == expected
+
+
+def test_a_step_is_counted_by_hand():
+    """Lane 0 terminates, 1 is truncated, 2 goes on, 3 does both."""
+    runner = counting_runner(4)
+    runner.reset()
+    runner.episode_returns[:] = 10.0
+    runner.episode_lengths[:] = 5
+    seeds = runner.episode_seeds.tolist()
+    dones, truncateds = np.array([True, False, False, True]), np.array([False, True, False, True])
+    episodes = runner.count_step(np.array([1.0, 2.0, 3.0, 4.0]), dones, truncateds)
+    assert episodes == [
+        Episode(11.0, 6, seeds[0]),
+        Episode(12.0, 6, seeds[1]),
+        Episode(14.0, 6, seeds[3]),
+    ]
+    assert runner.episode_returns.tolist() == [0.0, 0.0, 13.0, 0.0]
+    assert runner.episode_lengths.tolist() == [0, 0, 6, 0]
+    assert runner.episode_seeds[2] == seeds[2]
+    assert not set(runner.episode_seeds[[0, 1, 3]]) & set(seeds)
+    assert dones.tolist() == [True, False, False, True]
 
 
 def test_every_episode_has_a_seed_of_its_own_and_the_runs_seed_decides_them():

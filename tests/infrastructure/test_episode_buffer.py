@@ -104,6 +104,19 @@ def test_episodes_are_what_was_inserted(stream):
             assert batch["dones"][-1] or batch["truncateds"][-1]
 
 
+def test_ends_are_recorded_by_hand():
+    """Three lanes: nothing ends, then lane 1 is truncated, then 0 terminates and 1 does both."""
+    buffer = EpisodeBuffer(100)
+    nothing = np.zeros(3, np.bool_)
+    for number, (dones, truncateds) in enumerate(
+        [(nothing, nothing), (nothing, [False, True, False]), ([True, True, False], [0, 1, 0])]
+    ):
+        buffer.insert(**vector_step(number, dones, truncateds))
+    assert buffer.finished == [(1, 0, 2), (0, 0, 3), (1, 2, 3)]
+    assert buffer.first_rows.tolist() == [3, 3, 0]
+    assert len(buffer) == 6
+
+
 @settings(max_examples=80, deadline=None)
 @given(streams(), st.floats(0.0, 1.0), st.integers(0, 9))
 def test_a_restored_buffer_goes_on_like_the_original(

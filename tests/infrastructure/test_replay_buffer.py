@@ -184,6 +184,22 @@ def test_memory_is_allocated_at_the_first_insert_and_never_again():
     assert after_all - after_first < 0.1 * content
 
 
+@pytest.mark.parametrize(
+    ("num_inserted", "num_lanes", "slots"),
+    [(0, 3, [0, 1, 2]), (2, 3, [2, 3, 4]), (4, 3, [4, 0, 1]), (15, 2, [0, 1])],
+)
+def test_the_next_slots_by_hand(num_inserted, num_lanes, slots):
+    buffer = filled_buffer(5, num_inserted)
+    np.testing.assert_array_equal(np.arange(5)[buffer.next_slots(num_lanes)], slots)
+    assert buffer.num_inserted == num_inserted
+
+
+def test_of_more_lanes_than_slots_the_last_stay():
+    buffer, memory = filled_buffer(3, 2), np.zeros(3)
+    memory[buffer.next_slots(7)] = np.arange(7)
+    np.testing.assert_array_equal(memory, [4, 5, 6])
+
+
 # Sampling
 
 

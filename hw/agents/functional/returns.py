@@ -31,7 +31,7 @@ def discounted_return(
     Source: Sutton & Barto 2018, eq. 3.8, at the episode's first step.
     """
     ended = _ended(dones, truncateds)
-    returns_from_here = reward_to_go(rewards, dones, truncateds, discount)
+    returns_from_here = backward_recurrence(rewards, discount * (~ended).to(rewards.dtype))
     rows = torch.arange(len(rewards), device=rewards.device)
     rows = rows.reshape(-1, *[1] * (rewards.dim() - 1)).expand_as(rewards)
     begins = torch.cat([torch.ones_like(ended[:1]), ended[:-1]])

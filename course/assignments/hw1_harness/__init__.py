@@ -1,0 +1,1 @@
+"""hw1: what every algorithm stands on."""

@@ -1,0 +1,1 @@
+"""Policy gradients: log-probabilities, returns, advantages, losses."""

@@ -1,0 +1,1 @@
+"""Homework 3: deep Q-learning."""

@@ -1,0 +1,262 @@
+"""How each method of hw3_dqn is called: weights, batches and seeds are inputs.
+
+What another method would compute is an input too, so that each test depends on one method alone.
+Where a method may call another one of the homework, that one is replaced: it gives what is right
+for the right arguments, and something else for others.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from unittest import mock
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hw.agents import dqn_agent
+from hw.agents.dqn_agent import DQN
+from hw.agents.functional import td
+from hw.homework.recipe import Inputs, Outputs, Recipe, gradients
+from hw.networks.backbones import NatureCNN
+from hw.networks.heads import DuelingHead
+
+
+class Linear(nn.Module):
+    """(..., F) -> (..., A), a product with the weights (F, A)."""
+
+    def __init__(self, weights: Tensor):
+        super().__init__()
+        self.weights = nn.Parameter(weights)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The product."""
+        return features @ self.weights
+
+
+def max_values(inputs: Inputs) -> Outputs:
+    """`max_values` of given Q-values."""
+    return {"values": td.max_values(inputs.tensor("q_values"))}
+
+
+def double_q_values(inputs: Inputs) -> Outputs:
+    """`double_q_values` of the given Q-values of two networks."""
+    values = td.double_q_values(inputs.tensor("q_values"), inputs.tensor("target_q_values"))
+    return {"values": values}
+
+
+def n_step_targets(inputs: Inputs) -> Outputs:
+    """`n_step_targets`, and where its gradient flows."""
+    rewards = inputs.tensor("rewards", requires_grad=True)
+    next_values = inputs.tensor("next_values", requires_grad=True)
+    targets = td.n_step_targets(
+        rewards=rewards,
+        dones=inputs.tensor("dones"),
+        next_values=next_values,
+        num_steps=inputs.tensor("num_steps"),
+        discount=inputs["discount"],
+    )
+    reward_gradient, value_gradient = gradients(targets, [rewards, next_values])
+    return {
+        "targets": targets,
+        "value_gradient": value_gradient,
+        # Rewards after the last step are zero; whether a sum includes them is all the same.
+        "reward_gradient": reward_gradient * (rewards != 0),
+    }
+
+
+def huber_td_loss(inputs: Inputs) -> Outputs:
+    """`huber_td_loss`, and its gradient in both arguments."""
+    q_values = inputs.tensor("q_values", requires_grad=True)
+    targets = inputs.tensor("targets", requires_grad=True)
+    loss = td.huber_td_loss(q_values, targets, optional(inputs, "weights"))
+    gradient, target_gradient = gradients(loss, [q_values, targets])
+    return {"loss": loss, "gradient": gradient, "target_gradient": target_gradient}
+
+
+def critic_loss(inputs: Inputs) -> Outputs:
+    """`critic_loss` with linear critics; Huber's loss near the right arguments is an input."""
+    agent = linear_agent(inputs)
+    actions, targets = inputs.tensor("actions"), inputs.tensor("targets")
+    weights = optional(inputs, "weights")
+    taken_values, slopes = inputs.tensor("taken_values"), inputs.tensor("slopes")
+    value = inputs.tensor("huber_loss")
+    ones = torch.ones(len(targets))
+    right_targets, right_weights = targets.clone(), ones if weights is None else weights.clone()
+
+    def huber_loss_nearby(q_values: Tensor, targets: Tensor, weights: Tensor | None = None):
+        if q_values.shape != taken_values.shape:
+            raise AssertionError(f"huber_td_loss was given Q-values {tuple(q_values.shape)}")
+        wrong = off(targets, right_targets)
+        wrong = wrong + off(ones if weights is None else weights, right_weights)
+        return value + wrong + ((q_values - taken_values) * slopes).sum()
+
+    with replaced("huber_td_loss", huber_loss_nearby):
+        loss, metrics = agent.critic_loss(inputs.tensor("observations"), actions, targets, weights)
+    networks = [agent.critic.weights, agent.target_critic.weights]
+    gradient, target_gradient = gradients(loss, networks)
+    return {
+        "loss": loss,
+        "gradient": gradient,
+        "target_network_gradient": target_gradient,
+        **metrics,
+    }
+
+
+def bellman_targets(inputs: Inputs) -> Outputs:
+    """`bellman_targets`, where the values of the next observations are linear in them."""
+    agent = linear_agent(inputs)
+    value_weights = inputs.tensor("value_weights")
+    agent.next_values = lambda next_observations: next_observations @ value_weights
+    rewards, dones = inputs.tensor("rewards"), inputs.tensor("dones")
+    next_observations, num_steps = inputs.tensor("next_observations"), optional(inputs, "num_steps")
+    # One step is a row of one reward.
+    lengths = torch.ones(len(dones)) if num_steps is None else num_steps.clone()
+    rows = rewards.clone().reshape(len(dones), -1)
+    right = [lengths, next_observations @ value_weights, dones.clone(), rows]
+    n_step_result = inputs.tensor("n_step_result")
+
+    def n_step_targets_there(
+        rewards: Tensor, dones: Tensor, next_values: Tensor, num_steps: Tensor, discount: float
+    ) -> Tensor:
+        found = [num_steps, next_values, dones, rewards]
+        wrong = sum(off(*pair) for pair in zip(found, right, strict=True))
+        return n_step_result + wrong + abs(discount - inputs["discount"])
+
+    with replaced("n_step_targets", n_step_targets_there):
+        targets = agent.bellman_targets(rewards, next_observations, dones, num_steps)
+    return {"targets": targets}
+
+
+def double_q_next_values(inputs: Inputs) -> Outputs:
+    """`double_q_next_values` with two linear networks."""
+    agent = linear_agent(inputs)
+    next_observations = inputs.tensor("next_observations")
+    result = inputs.tensor("double_q_result")
+    online, target = agent.critic(next_observations), agent.target_critic(next_observations)
+
+    def double_q_values_there(q_values: Tensor, target_q_values: Tensor) -> Tensor:
+        return result + off(q_values, online) + 2 * off(target_q_values, target)
+
+    with replaced("double_q_values", double_q_values_there):
+        values = agent.double_q_next_values(next_observations)
+    return {"values": values}
+
+
+def act(inputs: Inputs) -> Outputs:
+    """`act` in many environments: how often each action is taken in each state.
+
+    The observation of a state is a row of the identity; epsilon falls by a slope at each step.
+    """
+    agent = linear_agent(inputs)
+    start, slope = inputs["epsilon_at_0"], inputs["epsilon_slope"]
+    agent.exploration_schedule = lambda step: start - slope * step
+    num_states, num_actions = agent.critic.weights.shape
+    states = torch.arange(inputs["num_envs"]) % num_states
+    observations = torch.eye(num_states)[states]
+    for seed in (random.seed, np.random.seed, torch.manual_seed):
+        seed(inputs["seed"])
+    arguments = inputs["step"], inputs["deterministic"]
+    with torch.no_grad():
+        few = agent.act(observations[: inputs["few"]], *arguments)
+        actions, again = (agent.act(observations, *arguments).reshape(-1) for _ in range(2))
+    counts = torch.zeros(num_states, num_actions)
+    counts.index_put_((states, actions.long()), torch.ones(len(states)), accumulate=True)
+    return {
+        "zeros": torch.zeros_like(few),
+        "shares": counts / counts.sum(dim=1, keepdim=True),
+        "agreement": (actions == again).float().mean(),
+    }
+
+
+def dueling_head(inputs: Inputs) -> Outputs:
+    """`DuelingHead.forward` with two linear streams."""
+    value_weights, advantage_weights = inputs.tensor("values"), inputs.tensor("advantages")
+    head = DuelingHead(*advantage_weights.shape, "relu")
+    head.value, head.advantage = Linear(value_weights), Linear(advantage_weights)
+    q_values = head(inputs.tensor("features"))
+    weights = inputs.tensor("output_weights")
+    gradient_of_values, gradient_of_advantages = gradients(
+        q_values * weights, [head.value.weights, head.advantage.weights]
+    )
+    return {
+        "q_values": q_values,
+        "value_gradient": gradient_of_values,
+        "advantage_gradient": gradient_of_advantages,
+    }
+
+
+def nature_cnn(inputs: Inputs) -> Outputs:
+    """`NatureCNN.forward` on images and with weights that are drawn from a seed."""
+    generator = np.random.RandomState(inputs["seed"])
+    observation_shape = tuple(inputs["observation_shape"])
+    network = NatureCNN(
+        observation_shape,
+        n_layers=inputs["n_layers"],
+        size=inputs["size"],
+        activation=inputs["activation"],
+    )
+    for parameter in network.parameters():
+        scale = 0.3 if parameter.ndim == 1 else parameter[0].numel() ** -0.5
+        numbers = scale * generator.standard_normal(parameter.shape)
+        parameter.data.copy_(torch.from_numpy(numbers))
+    numbers = generator.randint(0, 256, size=(*inputs["batch_shape"], *observation_shape))
+    if inputs["are_bytes"]:
+        images = torch.from_numpy(numbers.astype(np.uint8))
+    else:
+        images = torch.from_numpy((numbers / 255).astype(np.float32))
+    before = images.clone()
+    features = network(images)
+    (gradient,) = gradients(features, [network.convolutions[0].weight])
+    return {
+        "features": features,
+        "gradient": gradient.sum(dim=(1, 2, 3)),
+        "change": (images.float() - before.float()).abs().max(),
+    }
+
+
+def linear_agent(inputs: Inputs) -> DQN:
+    """An agent whose two networks are linear; it has no optimizer and no schedule."""
+    agent = DQN.__new__(DQN)
+    nn.Module.__init__(agent)
+    agent.critic = Linear(inputs.tensor("critic"))
+    agent.target_critic = Linear(inputs.tensor("target_critic"))
+    num_features, agent.num_actions = agent.critic.weights.shape
+    agent.observation_shape = (num_features,)
+    agent.discount = inputs.get("discount")
+    agent.next_values = agent.max_next_values
+    return agent
+
+
+def optional(inputs: Inputs, name: str) -> Tensor | None:
+    """A tensor, or None where the case has none."""
+    return None if inputs.get(name) is None else inputs.tensor(name)
+
+
+def off(found: Tensor, right: Tensor) -> Tensor:
+    """How far an argument is from what it should be; 0 where it is right."""
+    return (found.detach().float() - right.detach().float()).abs().sum()
+
+
+@contextmanager
+def replaced(name: str, function: Callable[..., Tensor]) -> Iterator[None]:
+    """Put another function in place of one in `td`, however the agent may call it."""
+    with (
+        mock.patch.object(dqn_agent, name, function, create=True),
+        mock.patch.object(td, name, function),
+    ):
+        yield
+
+
+RECIPES: dict[str, Recipe] = {
+    "max_values": max_values,
+    "huber_td_loss": huber_td_loss,
+    "DQN.critic_loss": critic_loss,
+    "n_step_targets": n_step_targets,
+    "DQN.bellman_targets": bellman_targets,
+    "DQN.act": act,
+    "double_q_values": double_q_values,
+    "DQN.double_q_next_values": double_q_next_values,
+    "DuelingHead.forward": dueling_head,
+    "NatureCNN.forward": nature_cnn,
+}

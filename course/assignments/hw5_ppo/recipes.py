@@ -1,0 +1,431 @@
+"""How each method of hw5_ppo is called: weights, batches and noise are inputs.
+
+What another method would compute is an input too, so that each test depends on one method alone.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Categorical, Distribution, Independent, Normal
+
+from hw.agents import ppo_agent, td3_agent
+from hw.agents.functional import surrogate
+from hw.homework.recipe import Inputs, Outputs, Recipe, gradients
+
+
+def clipped_surrogate(inputs: Inputs) -> Outputs:
+    """The objectives, and their gradient in the ratios."""
+    ratios = inputs.tensor("ratios", requires_grad=True)
+    objectives = surrogate.clipped_surrogate(
+        ratios, inputs.tensor("advantages"), number(inputs, "clip_ratio")
+    )
+    (gradient,) = gradients(objectives, [ratios])
+    return {"objectives": objectives, "gradient": gradient}
+
+
+def approximate_kl(inputs: Inputs) -> Outputs:
+    """The estimate."""
+    return {"kl": surrogate.approximate_kl(inputs.tensor("log_ratios"))}
+
+
+def actor_loss(inputs: Inputs) -> Outputs:
+    """`actor_loss`, its gradient and its metrics.
+
+    Functions that are TODOs themselves are replaced by their tangents at the right arguments.
+    """
+    agent = bare_ppo()
+    agent.normalize_advantages = inputs["normalize_advantages"]
+    log_ratios = inputs.tensor("log_ratios", requires_grad=True)
+    right = inputs.values_by_name
+    objectives = Tangent(
+        right["objectives"],
+        ratios=(right["ratios"], right["slopes"]),
+        advantages=(right["expected_advantages"], 1.0),
+        clip_ratio=(right["clip_ratio"], 1.0),
+    )
+    kl = Tangent(right["kl"], log_ratios=(right["log_ratios"], 1.0))
+    with replaced("clipped_surrogate", objectives), replaced("approximate_kl", kl):
+        loss, metrics = agent.actor_loss(
+            log_ratios, inputs.tensor("advantages"), inputs.tensor("clip_ratio")
+        )
+    (gradient,) = gradients(loss, [log_ratios])
+    names = ["loss", "ratio_mean", "ratio_max", "clip_fraction", "approximate_kl"]
+    return {
+        "loss": loss,
+        "gradient": gradient,
+        "metrics": torch.stack([metrics[f"actor/{name}"].detach() for name in names]),
+    }
+
+
+def clipped_value_errors(inputs: Inputs) -> Outputs:
+    """The errors, and their gradient in the values."""
+    values = inputs.tensor("values", requires_grad=True)
+    errors = surrogate.clipped_value_errors(
+        values,
+        inputs.tensor("old_values"),
+        inputs.tensor("returns"),
+        number(inputs, "clip_range"),
+    )
+    (gradient,) = gradients(errors, [values])
+    return {"errors": errors, "gradient": gradient}
+
+
+def ppo_loss(inputs: Inputs) -> Outputs:
+    """`ppo_loss` of a linear policy and value function, and where its gradient flows.
+
+    In place of `actor_loss` stands a weighted sum of what it is given.
+    """
+    agent = bare_ppo()
+    agent.actor_critic = LinearActorCritic(inputs)
+    agent.value_coefficient = inputs["value_coefficient"]
+    agent.entropy_coefficient = inputs["entropy_coefficient"]
+    agent.value_clip_range = inputs["value_clip_range"]
+    actor_weights, kl = inputs.tensor("actor_weights"), torch.tensor(inputs["kl"])
+
+    def weighted_sum(
+        log_ratios: Tensor, advantages: Tensor, clip_ratio: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        loss = (actor_weights * log_ratios + advantages * log_ratios.square()).sum() + clip_ratio
+        return loss, {"actor/loss": loss, "actor/approximate_kl": kl}
+
+    agent.actor_loss = weighted_sum
+    right = inputs.values_by_name
+    errors = Tangent(
+        right["value_errors"],
+        values=(right["values"], right["value_slopes"]),
+        old_values=(right["old_values"], 1.0),
+        returns=(right["returns"], 2.0),
+        clip_range=(right["value_clip_range"] or 0.0, 1.0),
+    )
+    minibatch = ["observations", "actions", "old_log_probs", "old_values", "advantages", "returns"]
+    with replaced("clipped_value_errors", errors):
+        loss, metrics = agent.ppo_loss(
+            *(inputs.tensor(name) for name in minibatch), inputs.tensor("clip_ratio")
+        )
+    names = ["actor/loss", "critic/loss", "actor/entropy", "actor/approximate_kl"]
+    flows = dict(agent.actor_critic.named_parameters())
+    found = gradients(loss, list(flows.values()))
+    return {
+        "loss": loss,
+        **{f"gradient_{name}": value for name, value in zip(flows, found, strict=True)},
+        "metrics": torch.stack([metrics[name].detach() for name in names]),
+    }
+
+
+@torch.no_grad()
+def values_of_next(inputs: Inputs) -> Outputs:
+    """The values, but for steps that are done, after which none is used."""
+    agent = bare_ppo()
+    agent.actor_critic = LinearActorCritic(inputs)
+    rollout = rollout_of(inputs)
+    found = agent.values_of_next(inputs.tensor("values"), rollout)
+    return {"next_values": found * torch.from_numpy(~inputs.values_by_name["dones"])}
+
+
+def evaluate_rollout(inputs: Inputs) -> Outputs:
+    """All that is computed once for a rollout, with the values of the next states given."""
+    agent = bare_ppo()
+    agent.actor_critic = LinearActorCritic(inputs)
+    agent.discount, agent.gae_lambda = inputs["discount"], inputs["gae_lambda"]
+    rollout = rollout_of(inputs)
+    next_values, given = inputs.tensor("next_values"), inputs.tensor("values")
+    agent.values_of_next = lambda values, rollout: next_values + (values - given)
+    names = ["observations", "actions", "log_probs", "values", "advantages", "returns"]
+    found = agent.evaluate_rollout(rollout)
+    return {f"{name}_by_row": value for name, value in zip(names, found, strict=True)}
+
+
+def minibatches(inputs: Inputs) -> Outputs:
+    """What holds for the minibatches of any shuffling.
+
+    Each epoch's rows are sorted again by the first number of their observation, so that they must
+    be those of the rollout.
+    """
+    agent = bare_ppo()
+    agent.num_epochs, agent.batch_size = inputs["num_epochs"], inputs["batch_size"]
+    torch.manual_seed(inputs["seed"])
+    names = ["observations", "actions", "advantages"]
+    experience = tuple(inputs.tensor(name) for name in names)
+    found = [tuple(minibatch) for minibatch in agent.minibatches(experience)]
+    sizes = torch.tensor([[len(tensor) for tensor in minibatch] for minibatch in found])
+    num_rows = len(experience[0])
+    if sizes.shape[1:] != (3,) or (sizes.sum(dim=0) != agent.num_epochs * num_rows).any():
+        return {"sizes": sizes}
+    columns = [torch.cat(tensors) for tensors in zip(*found, strict=True)]
+    epochs = columns[0][:, 0].reshape(agent.num_epochs, num_rows)
+    ranks = epochs.argsort(dim=1) + num_rows * torch.arange(agent.num_epochs)[:, None]
+    orders = {tuple(numbers.tolist()) for numbers in epochs}
+    orders.add(tuple(inputs.values_by_name["observations"][:, 0].tolist()))
+    return {
+        "sizes": sizes,
+        **{f"{n}_of_epochs": c[ranks] for n, c in zip(names, columns, strict=True)},
+        "num_orders": len(orders),
+        "num_groups": len({frozenset(rows[:, 0].tolist()) for rows, *_ in found}),
+    }
+
+
+def minibatch_steps(inputs: Inputs) -> Outputs:
+    """Which steps are taken, on what, and what is returned of them; their divergences are given."""
+    agent = bare_ppo()
+    agent.target_kl = inputs["target_kl"]
+    experience = inputs.tensor("observations"), inputs.tensor("advantages")
+    divergences = inputs.tensor("divergences")
+    agent.minibatches = lambda experience: zip(
+        *(tensor.split(2) for tensor in experience), strict=True
+    )
+    taken: list[Tensor] = []
+
+    def take_step(observations: Tensor, advantages: Tensor, clip_ratio: Tensor) -> dict:
+        taken.append(torch.cat([observations.flatten(), advantages, clip_ratio[None]]))
+        loss = observations.sum() + clip_ratio
+        return {"actor/loss": loss, "actor/approximate_kl": divergences[len(taken) - 1]}
+
+    agent.update_actor_critic = take_step
+    steps = agent.minibatch_steps(experience, inputs.tensor("clip_ratio"))
+    return {
+        "taken": stacked(taken),
+        "losses": stacked([metrics["actor/loss"] for metrics in steps]),
+        "returned_divergences": stacked([metrics["actor/approximate_kl"] for metrics in steps]),
+    }
+
+
+def smoothed_target_actions(inputs: Inputs) -> Outputs:
+    """The actions, with PyTorch's generator seeded, and those for which the noise was 0."""
+    agent = bare_td3()
+    agent.actor = TanhActor(inputs.tensor("actor_weights"))
+    agent.target_actor = TanhActor(inputs.tensor("target_actor_weights"))
+    agent.exploration_noise = inputs["exploration_noise"]
+    agent.target_noise_clip = inputs["target_noise_clip"]
+    outputs = {}
+    for name, scale in (("actions", inputs["target_noise"]), ("actions_without_noise", 0.0)):
+        agent.target_noise = scale
+        torch.manual_seed(inputs["seed"])
+        outputs[name] = agent.smoothed_target_actions(inputs.tensor("next_observations"))
+    return outputs
+
+
+def td3_actor_loss(inputs: Inputs) -> Outputs:
+    """TD3's `actor_loss` and its gradient in the actor's weights."""
+    agent = bare_td3()
+    agent.actor = TanhActor(inputs.tensor("actor_weights"))
+    agent.target_actor = TanhActor(inputs.tensor("target_actor_weights"))
+    agent.critics = LinearCritics(inputs.tensor("critic_weights"))
+    agent.target_critics = LinearCritics(inputs.tensor("target_critic_weights"))
+    loss, metrics = agent.actor_loss(inputs.tensor("observations"))
+    (gradient,) = gradients(loss, [agent.actor.weights])
+    return {"loss": loss, "gradient": gradient, "saturation": metrics["actor/saturation"]}
+
+
+def td3_update(inputs: Inputs) -> Outputs:
+    """Every network after each of several calls of `update`.
+
+    In place of gradient steps, critics and actor move by sums of what they are given: the critics'
+    move depends on the learning rate, and the actor's on where the critics are.
+    """
+    agent = bare_td3()
+    agent.actor, agent.target_actor = Weights(inputs, "actor"), Weights(inputs, "target_actor")
+    agent.critics, agent.target_critics = (
+        Weights(inputs, "critics"),
+        Weights(inputs, "target_critics"),
+    )
+    agent.actor_parameters = list(agent.actor.parameters())
+    agent.critic_parameters = list(agent.critics.parameters())
+    agent.parameters_followed = agent.actor_parameters + agent.critic_parameters
+    targets = [agent.target_actor.weights, agent.target_critics.weights]
+    agent.target_parameters = [weights.requires_grad_(False) for weights in targets]
+    agent.actor_optimizer = SimpleNamespace(param_groups=[{"lr": 0.1}])
+    agent.critic_optimizer = SimpleNamespace(param_groups=[{"lr": 0.2}])
+    agent.learning_rate_schedule = lambda step: 1.0 - step / 64
+    agent.actor_update_period = inputs["actor_update_period"]
+    agent.soft_target_update_rate = inputs["soft_target_update_rate"]
+    agent.num_updates = inputs["num_updates"]
+
+    @torch.no_grad()
+    def move_critics(
+        observations: Tensor,
+        actions: Tensor,
+        rewards: Tensor,
+        next_observations: Tensor,
+        dones: Tensor,
+        weights: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        signal = observations.sum() + 2 * actions.sum() - next_observations.sum()
+        signal = signal + ((rewards - dones) * (1.0 if weights is None else weights)).sum()
+        agent.critics.weights += agent.critic_optimizer.param_groups[0]["lr"] * signal
+        return {"critic/loss": signal}
+
+    @torch.no_grad()
+    def move_actor(observations: Tensor) -> dict[str, Tensor]:
+        agent.actor.weights += observations.mean() + 0.1 * agent.critics.weights.mean()
+        return {"actor/loss": agent.actor.weights.sum()}
+
+    agent.update_critic, agent.update_actor = move_critics, move_actor
+    names = ["observations", "actions", "rewards", "next_observations", "dones"]
+    batch = {name: inputs.tensor(name) for name in names}
+    weights = None if inputs.get("weights") is None else inputs.tensor("weights")
+    seen = []
+    for step in range(inputs["num_calls"]):
+        arguments = {name: inputs.tensor(name) for name in batch}
+        metrics = agent.update(**arguments, step=step, weights=weights)
+        seen.append(
+            {
+                "critics": agent.critics.weights,
+                "actor": agent.actor.weights,
+                "target_actor": agent.target_actor.weights,
+                "target_critics": agent.target_critics.weights,
+                "learning_rate": agent.actor_optimizer.param_groups[0]["lr"],
+                "num_updates": agent.num_updates,
+                "critic_loss": metrics["critic/loss"],
+                "reports_the_actor": "actor/loss" in metrics,
+            }
+        )
+        seen[-1] = {
+            name: torch.as_tensor(value).detach().clone() for name, value in seen[-1].items()
+        }
+    return {f"{name}_by_call": torch.stack([row[name] for row in seen]) for name in seen[0]}
+
+
+class LinearActorCritic(nn.Module):
+    """Policy and value function that are linear in the observation: (B, *).
+
+    The policy has logits s W for discrete actions, or means s W and deviations exp(log_std).
+    """
+
+    def __init__(self, inputs: Inputs):
+        super().__init__()
+        self.policy_weights = nn.Parameter(inputs.tensor("policy_weights"))
+        self.value_weights = nn.Parameter(inputs.tensor("value_weights"))
+        self.log_std = None
+        if inputs.get("log_std") is not None:
+            self.log_std = nn.Parameter(inputs.tensor("log_std"))
+
+    def policy(self, observations: Tensor) -> Distribution:
+        """The distribution over actions."""
+        outputs = observations.flatten(1) @ self.policy_weights
+        if self.log_std is None:
+            return Categorical(logits=outputs, validate_args=False)
+        return Independent(Normal(outputs, self.log_std.exp(), validate_args=False), 1)
+
+    def value(self, observations: Tensor) -> Tensor:
+        """The values, (B,)."""
+        return observations.flatten(1) @ self.value_weights
+
+    def forward(self, observations: Tensor) -> tuple[Distribution, Tensor]:
+        """Both."""
+        return self.policy(observations), self.value(observations)
+
+
+class TanhActor(nn.Module):
+    """mu(s) = tanh(s W)."""
+
+    def __init__(self, weights: Tensor):
+        super().__init__()
+        self.weights = nn.Parameter(weights)
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """The actions, (B, A)."""
+        return (observations @ self.weights).tanh()
+
+
+class LinearCritics(nn.Module):
+    """Q_k(s, a) = w_k . (s, a): (B, *), (B, A) -> (K, B)."""
+
+    def __init__(self, weights: Tensor):
+        super().__init__()
+        self.weights = nn.Parameter(weights)
+
+    def forward(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """The Q-values."""
+        return self.weights @ torch.cat([observations, actions], dim=-1).mT
+
+
+class Weights(nn.Module):
+    """A network of which only the weights matter."""
+
+    def __init__(self, inputs: Inputs, name: str):
+        super().__init__()
+        self.weights = nn.Parameter(torch.from_numpy(inputs[name]).clone())
+
+
+class Tangent:
+    """Stands in for a function: right in value and gradient where its arguments are right.
+
+    Args:
+        value: of the function at the right arguments.
+        arguments: each one's right value and the slope in it, in the order of the signature.
+    """
+
+    def __init__(self, value: Any, **arguments: tuple[Any, Any]):
+        self.value = torch.as_tensor(value)
+        self.arguments = arguments
+
+    def __call__(self, *args: Tensor, **kwargs: Tensor) -> Tensor:
+        """The value, moved by as much as the arguments are off."""
+        given = dict(zip(self.arguments, args, strict=False)) | kwargs
+        result = self.value
+        for name, (point, slope) in self.arguments.items():
+            off = given[name] - torch.as_tensor(point)
+            result = result + torch.as_tensor(slope) * off
+        return result if self.value.dim() else result.mean()
+
+
+@contextmanager
+def replaced(name: str, function: Callable[..., Tensor]) -> Iterator[None]:
+    """While this lasts, another function of this name serves the agent."""
+    with patch.object(surrogate, name, function), patch.object(ppo_agent, name, function):
+        yield
+
+
+def stacked(tensors: list[Tensor]) -> Tensor:
+    """As one tensor, also if there are none."""
+    return torch.stack(tensors) if tensors else torch.zeros(0)
+
+
+def rollout_of(inputs: Inputs) -> dict[str, Tensor]:
+    """A rollout as `PPO.update` gets it."""
+    names = ["observations", "next_observations", "actions", "rewards", "dones", "truncateds"]
+    return {name: inputs.tensor(name) for name in names}
+
+
+def number(inputs: Inputs, name: str) -> float | Tensor:
+    """A number as it was given, as a float or as a 0-d tensor."""
+    value = inputs[name]
+    return value if isinstance(value, float) else inputs.tensor(name)
+
+
+def bare_ppo() -> ppo_agent.PPO:
+    """An agent without networks; a recipe gives it what its method uses."""
+    return bare(ppo_agent.PPO)
+
+
+def bare_td3() -> td3_agent.TD3:
+    """An agent without networks; a recipe gives it what its method uses."""
+    return bare(td3_agent.TD3)
+
+
+def bare(agent_class: type) -> Any:
+    """An object of a class of modules whose constructor has not run."""
+    agent = agent_class.__new__(agent_class)
+    nn.Module.__init__(agent)
+    return agent
+
+
+RECIPES: dict[str, Recipe] = {
+    "clipped_surrogate": clipped_surrogate,
+    "approximate_kl": approximate_kl,
+    "PPO.actor_loss": actor_loss,
+    "clipped_value_errors": clipped_value_errors,
+    "PPO.ppo_loss": ppo_loss,
+    "PPO.values_of_next": values_of_next,
+    "PPO.evaluate_rollout": evaluate_rollout,
+    "PPO.minibatches": minibatches,
+    "PPO.minibatch_steps": minibatch_steps,
+    "TD3.smoothed_target_actions": smoothed_target_actions,
+    "TD3.actor_loss": td3_actor_loss,
+    "TD3.update": td3_update,
+}

@@ -1,0 +1,320 @@
+"""Grading one submission: every TODO by itself, every case in a process of its own."""
+
+import compileall
+import hashlib
+import shutil
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from course.bank import load_misconceptions
+from course.grader.imports import independent_modules
+from course.grader.judge import (
+    Outputs,
+    Verdict,
+    judge,
+    max_reply_bytes,
+    same_outputs,
+)
+from course.grader.sandbox import Limits, Reply, Sandbox, SandboxFault, Tier
+from course.grader.wire import ProtocolError, decode
+from course.grader.worker import make_job
+from course.handout.blanking import find_bodies, put_back
+from course.handout.tree import Handout, make_handout
+from course.manifest import Assignment, Todo
+from course.probe import Probe, ProbeCase, load_probes
+
+INSTRUCTOR_FILES = ("__init__", "wire", "splice", "worker", "zygote", "confine")
+LEAST_SECONDS = 5.0
+TIME_FACTOR = 10.0
+REFERENCE_SECONDS = 60.0
+MAX_REFERENCE_BYTES = 2**28
+HEAVY_IMPORTS = ("torch", "gymnasium")
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """One case of one TODO.
+
+    Args:
+        name: what was tried; empty of a hidden case.
+        is_hidden: whether it is one.
+        verdict: of the student's method.
+    """
+
+    name: str
+    is_hidden: bool
+    verdict: Verdict
+
+
+@dataclass
+class TodoResult:
+    """One TODO of one submission.
+
+    Args:
+        todo: its name.
+        points: what it counts.
+        cases: the cases' results.
+        misconception, hint: the one mistake of the bank whose outputs are the student's, if any.
+        fault: why it could not be graded; then it counts neither as right nor as wrong.
+    """
+
+    todo: str
+    points: int
+    cases: list[CaseResult] = field(default_factory=list)
+    misconception: str = ""
+    hint: str = ""
+    fault: str = ""
+
+    @property
+    def score(self) -> float:
+        """The share of the cases that are right, in points."""
+        if self.fault or not self.cases:
+            return 0.0
+        return self.points * sum(case.verdict.passed for case in self.cases) / len(self.cases)
+
+    @property
+    def first_failure(self) -> CaseResult | None:
+        """The first case that is not right; public ones come first."""
+        failures = [case for case in self.cases if not case.verdict.passed]
+        return min(failures, key=lambda case: case.is_hidden, default=None)
+
+    @property
+    def category(self) -> str:
+        """Of the first failure; empty if all is right."""
+        if self.fault:
+            return "ungraded"
+        return self.first_failure.verdict.category if self.first_failure else ""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the reference and each misconception give for every case of a TODO.
+
+    Args:
+        cases: with the inputs of the grading seed.
+        expected: the reference's outputs.
+        seconds: that the reference took.
+        mistakes: the misconceptions' outputs by name; None where it raised.
+        hints: their hints.
+    """
+
+    cases: list[ProbeCase]
+    expected: list[Outputs]
+    seconds: list[float]
+    mistakes: dict[str, list[Outputs | None]]
+    hints: dict[str, str]
+
+
+class AssignmentGrader:
+    """Grades submissions of one assignment.
+
+    Args:
+        assignment: which.
+        seed: of all cases' numbers; secret.
+        folder: for the trees, readable for the sandboxes' users.
+        tier: of the sandboxes.
+        root: of the repository.
+        slot: number of this grader among those that run at once.
+    """
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        seed: int,
+        folder: Path,
+        tier: Tier,
+        root: Path = Path("."),
+        slot: int = 0,
+    ):
+        self.assignment = assignment
+        self.seed = seed
+        self.tier = tier
+        self.root = root
+        self.slot = slot
+        self.handout = make_handout(assignment, root)
+        self.probes: dict[str, Probe] = load_probes(assignment.id)
+        self.tree = folder / f"{assignment.id}_{slot}"
+        write_tree(self.handout, self.tree, root)
+        changing = {todo.file for todo in assignment.todos}
+        self.preload = [*HEAVY_IMPORTS, *independent_modules(self.handout.files, changing)]
+        self.sandbox = self.make_sandbox()
+        self.known: dict[str, Known] = {}
+
+    def make_sandbox(self) -> Sandbox:
+        """A sandbox on the blank hand-out."""
+        return Sandbox(self.tree, self.preload, self.tier, self.slot)
+
+    def close(self) -> None:
+        """End the sandbox and remove the tree."""
+        self.sandbox.stop()
+        shutil.rmtree(self.tree, ignore_errors=True)
+
+    def know(self, name: str) -> Known:
+        """What the reference and the misconceptions give for one TODO.
+
+        Raises:
+            SandboxFault: the reference fails in the sandbox.
+        """
+        todo = self.assignment.todos_by_name[name]
+        cases = self.probes[name].cases(self.seed)
+        reference = (self.root / todo.file).read_text(encoding="utf-8")
+        replies = [self.call(todo, reference, case, None) for case in cases]
+        expected = []
+        for case, reply in zip(cases, replies, strict=True):
+            outputs = outputs_of(reply)
+            if outputs is None:
+                raise SandboxFault(f"{name}, {case.name}: the reference fails: {reply}")
+            expected.append(outputs)
+        entries = [e for e in load_misconceptions(self.assignment.id) if e.todo == name]
+        mistakes = {}
+        for entry in entries:
+            source = with_body(reference, name, entry.body)
+            mistakes[entry.name] = [
+                outputs_of(self.call(todo, source, case, None)) for case in cases
+            ]
+        return Known(
+            cases,
+            expected,
+            [reply.seconds for reply in replies],
+            mistakes,
+            {entry.name: entry.hint for entry in entries},
+        )
+
+    def grade(self, sources: dict[Path, str]) -> Iterator[TodoResult]:
+        """The result of each TODO in turn.
+
+        Args:
+            sources: the submission's files by path.
+        """
+        for todo in self.assignment.todos:
+            yield self.grade_todo(todo, sources.get(todo.file))
+
+    def grade_todo(self, todo: Todo, source: str | None) -> TodoResult:
+        """Run all cases of one TODO; a fault of the sandbox is tried again once."""
+        for attempt in range(2):
+            try:
+                return self._grade_todo(todo, source)
+            except SandboxFault as error:
+                self.sandbox.stop()
+                if attempt == 1:
+                    return TodoResult(todo.name, todo.points, fault=str(error))
+        raise AssertionError
+
+    def _grade_todo(self, todo: Todo, source: str | None) -> TodoResult:
+        known, probe = self.known[todo.name], self.probes[todo.name]
+        result = TodoResult(todo.name, todo.points)
+        given_up = (
+            Verdict("missing", f"{todo.file} is not in the submission") if not source else None
+        )
+        for case, expected, seconds in zip(known.cases, known.expected, known.seconds, strict=True):
+            verdict = given_up
+            if verdict is None:
+                limits = Limits(
+                    max(LEAST_SECONDS, TIME_FACTOR * seconds),
+                    max(LEAST_SECONDS, TIME_FACTOR * seconds),
+                    max_reply_bytes(expected),
+                )
+                reply = self.call(todo, source, case, limits)
+                verdict = verdict_of(reply, expected, probe, case)
+                if verdict.category == "timeout":
+                    given_up = Verdict("skipped", "not tried after a time-out")
+                elif verdict.category in ("not_implemented", "missing", "syntax", "signature"):
+                    given_up = verdict
+            name = "" if case.is_hidden else case.name
+            result.cases.append(CaseResult(name, case.is_hidden, verdict))
+        self._diagnose(result, known, probe)
+        return result
+
+    def _diagnose(self, result: TodoResult, known: Known, probe: Probe) -> None:
+        """Name the misconception if the outputs are exactly those of one."""
+        if not result.category:
+            return
+        found = [case.verdict.outputs for case in result.cases]
+        matches = [
+            name
+            for name, outputs in known.mistakes.items()
+            if all(
+                same_outputs(a, b, probe.rtol, probe.atol) or (a is None and b is None)
+                for a, b in zip(found, outputs, strict=True)
+            )
+            and any(outputs is not None for outputs in found)
+        ]
+        if len(matches) == 1:
+            result.misconception = matches[0]
+            result.hint = known.hints[matches[0]]
+
+    def call(self, todo: Todo, source: str, case: ProbeCase, limits: Limits | None) -> Reply:
+        """Run one case of a source in the sandbox; without limits, as the reference runs."""
+        job = make_job(todo.file.as_posix(), todo.name, source, case.inputs)
+        if limits is None:
+            limits = Limits(REFERENCE_SECONDS, REFERENCE_SECONDS, MAX_REFERENCE_BYTES)
+        return self.sandbox.call(job, limits)
+
+
+def verdict_of(reply: Reply, expected: Outputs, probe: Probe, case: ProbeCase) -> Verdict:
+    """The verdict of a reply of any kind."""
+    if reply.status == "timeout":
+        return Verdict("timeout", f"no result after {reply.seconds:.0f} s", seconds=reply.seconds)
+    if reply.status == "too_long":
+        return Verdict("protocol", "the result is far larger than what is due")
+    if reply.status == "crash":
+        return Verdict("crash", "the process ended without a result")
+    return judge(reply.payload, expected, probe.quantities, probe.rtol, probe.atol, case.is_hidden)
+
+
+def outputs_of(reply: Reply) -> Outputs | None:
+    """The outputs of a trusted reply, or None where it holds an error."""
+    if reply.status != "ok":
+        return None
+    try:
+        values, outputs = decode(reply.payload, MAX_REFERENCE_BYTES)
+    except ProtocolError:
+        return None
+    return None if "error" in values else outputs
+
+
+def with_body(source: str, name: str, body: str) -> str:
+    """A source with one function's body replaced by another of any indentation."""
+    indent = find_bodies(source)[name].indent
+    text = textwrap.indent(textwrap.dedent(body).strip("\n") + "\n", indent)
+    return put_back(source, {name: text})
+
+
+def with_reference(
+    sources: dict[Path, str], assignment: Assignment, names: Sequence[str], root: Path
+) -> dict[Path, str]:
+    """A student's files with the bodies of some TODOs replaced by the reference's."""
+    changed = dict(sources)
+    for name in names:
+        todo = assignment.todos_by_name[name]
+        reference = (root / todo.file).read_text(encoding="utf-8")
+        body = find_bodies(reference)[name]
+        lines = reference.splitlines(keepends=True)[body.first - 1 : body.last]
+        changed[todo.file] = put_back(changed[todo.file], {name: "".join(lines)})
+    return changed
+
+
+def write_tree(handout: Handout, tree: Path, root: Path) -> None:
+    """What the sandbox sees: the blank hand-out, the recipes, and the worker's modules."""
+    if tree.exists():
+        shutil.rmtree(tree)
+    handout.write(tree)
+    instructor = tree / "instructor"
+    (instructor / "grader").mkdir(parents=True)
+    for name in INSTRUCTOR_FILES:
+        shutil.copy(root / "course/grader" / f"{name}.py", instructor / "grader")
+    shutil.copy(root / handout.assignment.folder / "recipes.py", instructor)
+    shutil.rmtree(tree / "tests")
+    compileall.compile_dir(tree, quiet=2, invalidation_mode=None)
+    tree.chmod(0o755)
+    tree.parent.chmod(0o755)
+
+
+def digest(files: dict[Path, bytes]) -> str:
+    """One hash of a set of files."""
+    found = hashlib.sha256()
+    for path, content in sorted(files.items()):
+        found.update(path.as_posix().encode() + b"\0" + content + b"\0")
+    return found.hexdigest()
