@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from course.handout.blanking import take_out
+from course.handout.notebook import make_notebook
 from course.handout.public_tests import make_public_tests
 from course.manifest import Assignment, Todo, load_course
 from hw.homework.submission import declaration
@@ -108,6 +109,7 @@ def student_files(assignment: Assignment, blanked: list[Path], root: Path) -> di
         ignores = "".join(f'"{path.as_posix()}" = ["F401"]\n' for path in blanked)
         made[Path(path.stem)] = text.replace("@BLANKED@\n", ignores).encode()
     made[Path("requirements.txt")] = (root / "requirements.txt").read_bytes()
+    made[Path("colab.ipynb")] = make_notebook(assignment)
     made[Path("README.md")] = (root / assignment.folder / "handout.md").read_bytes()
     for figure in sorted((root / assignment.folder).glob("figures/*")):
         made[Path("figures", figure.name)] = figure.read_bytes()
