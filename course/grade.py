@@ -12,6 +12,7 @@ sys.path.insert(0, str(ROOT))
 from course.grader.sandbox import TIERS, choose_tier  # noqa: E402
 from course.grader.session import Plan, choose_seed, grade_class  # noqa: E402
 from course.manifest import load_assignment  # noqa: E402
+from hw.infrastructure.errors import UserError  # noqa: E402
 from hw.scripts.command_line import run_main  # noqa: E402
 
 UNGRADED = 3
@@ -20,6 +21,8 @@ UNGRADED = 3
 def main(arguments: Sequence[str]) -> int:
     """Grade; returns 0, or 3 if a fault of the grader left something ungraded."""
     args = parse_arguments(arguments)
+    if args.jobs < 1:
+        raise UserError(f"--jobs is {args.jobs}, must be at least 1")
     tier = choose_tier(args.tier, args.require_tier)
     print(f"sandbox tier {tier}", flush=True)
     plan = Plan(
@@ -29,13 +32,15 @@ def main(arguments: Sequence[str]) -> int:
         tier=tier,
         jobs=args.jobs,
         seed=choose_seed(args.out, args.seed),
-        has_integration=not args.no_integration,
+        has_integration=not args.no_integration and not args.todos,
         has_blame=not args.no_blame,
         is_resumed=args.resume,
+        todos=tuple(args.todos),
+        backend=args.backend,
     )
     records = grade_class(plan, ROOT, lambda line: print(line, flush=True))
     print(f"{args.out / 'report.html'}, {args.out / 'grades.csv'}")
-    return UNGRADED if any(record.is_ungraded for record in records) else 0
+    return 0 if all(record.is_final for record in records) else UNGRADED
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -48,6 +53,8 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="of the hidden cases; secret, drawn if not given")
     parser.add_argument("--tier", choices=TIERS, help="use this tier, not the best that works")
     parser.add_argument("--require-tier", choices=TIERS, help="refuse to grade with less")
+    parser.add_argument("--backend", choices=("local", "ray"), default="local", help="where")
+    parser.add_argument("--todos", nargs="+", default=[], metavar="NAME", help="only these, alone")
     parser.add_argument("--resume", action="store_true", help="keep finished results")
     parser.add_argument("--no-integration", action="store_true", help="train no submission")
     parser.add_argument("--no-blame", action="store_true", help="do not look for the culprits")

@@ -31,6 +31,13 @@ Category = Literal[
 Outputs = dict[str, np.ndarray]
 REPLY_FACTOR = 4
 REPLY_SLACK = 64 * 1024
+MAX_LINE = 10**5
+MAX_WORDS = 200
+FILE_SUMMARIES = {
+    "missing": "is not in the file any more",
+    "syntax": "the file cannot be parsed",
+    "signature": "has other arguments than before",
+}
 # Exceptions whose type says nothing of a hidden input.
 PLAIN_ERRORS = frozenset(
     [
@@ -128,22 +135,30 @@ def judge(
 
 def _error(error: Any, is_hidden: bool) -> Verdict:
     """The verdict of an error that a process reports; it may be forged, so it is read with care."""
-    known = ("not_implemented", "missing", "syntax", "import", "signature", "exception")
-    if not isinstance(error, dict) or error.get("category") not in (*known, "out_of_memory"):
+    known = ("not_implemented", "import", "exception", "out_of_memory", *FILE_SUMMARIES)
+    category = error.get("category") if isinstance(error, dict) else None
+    if not isinstance(category, str) or category not in known:
         return Verdict("protocol", "the reply cannot be read")
-    name, message, line = error.get("type"), error.get("message"), error.get("line")
-    line = line if type(line) is int and 0 < line < 10**6 else None
-    name = name if name in PLAIN_ERRORS else "an exception of its own" if name else ""
+    name, message, line = (error.get(key) for key in ("type", "message", "line"))
+    line = line if type(line) is int and 0 < line <= MAX_LINE else None
     message = message if isinstance(message, str) else ""
-    category = error["category"]
     if category == "not_implemented":
-        blank = message.partition("TODO(")[2].partition(")")[0][:120]
+        blank = plain_text(message.partition("TODO(")[2].partition(")")[0], 120)
         return Verdict(category, "still blank", line, blank=blank)
-    if category in ("missing", "syntax", "signature"):
-        return Verdict(category, message[:200], line)
-    # The text of an exception may carry a hidden input out.
-    summary = name if is_hidden or not message else f"{name}: {' '.join(message.split())[:200]}"
-    return Verdict(category, summary, line)
+    # Whatever text comes from the process may carry a hidden input out.
+    text = "" if is_hidden else plain_text(message, MAX_WORDS)
+    if category in FILE_SUMMARIES:
+        return Verdict(category, text or FILE_SUMMARIES[category], line)
+    is_plain = isinstance(name, str) and name in PLAIN_ERRORS
+    name = name if is_plain else "an exception of its own" if name else ""
+    return Verdict(category, ": ".join(part for part in (name, text) if part), line)
+
+
+def plain_text(text: object, length: int) -> str:
+    """Text that others wrote, in one line: printable, and not longer than so many characters."""
+    words = " ".join(str(text).split())
+    plain = "".join(sign if sign.isprintable() else "?" for sign in words)
+    return plain if len(plain) <= length else plain[: length - 3] + "..."
 
 
 def same_outputs(a: Outputs | None, b: Outputs | None, rtol: float, atol: float) -> bool:

@@ -10,6 +10,7 @@ from statistics import mean, median
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from course.grader.records import Record, explain_integration
 from course.manifest import Assignment
@@ -46,6 +47,7 @@ def feedback_page(record: Record, assignment: Assignment, cards: dict[str, str])
         .render(
             title=f"{assignment.id}: {assignment.title}",
             record=record,
+            points=points_of(record),
             cards={row["todo"]: cards.get(row["todo"], "") for row in record.todos},
             together=together,
             style=style(),
@@ -53,18 +55,25 @@ def feedback_page(record: Record, assignment: Assignment, cards: dict[str, str])
     )
 
 
+def points_of(record: Record) -> int:
+    """What could be earned in all."""
+    together = record.integration["points"] if record.integration else 0
+    return sum(row["points"] for row in record.todos) + together + sum(record.pending.values())
+
+
 def class_report(records: list[Record], assignment: Assignment, provenance: dict[str, Any]) -> str:
     """What the instructor sees of the whole class."""
     records = sorted(records, key=lambda record: record.submission)
-    scores = [record.score for record in records] or [0.0]
+    scores = [record.score for record in records if record.is_final]
     return (
         environment()
         .get_template("report.html")
         .render(
             title=f"{assignment.id}: {assignment.title}",
             records=records,
-            mean=mean(scores),
-            median=median(scores),
+            num_final=len(scores),
+            mean=mean(scores) if scores else None,
+            median=median(scores) if scores else None,
             tiers=", ".join(sorted({str(r.provenance.get("tier")) for r in records})) or "none",
             bins=score_bins(scores),
             todos=todo_rows(records, assignment),
@@ -77,16 +86,16 @@ def class_report(records: list[Record], assignment: Assignment, provenance: dict
     )
 
 
-def style() -> jinja2.filters.Markup:
+def style() -> Markup:
     """Our own style sheet, the one thing that is not escaped."""
-    return jinja2.filters.Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
+    return Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
 
 
 def score_bins(scores: list[float]) -> list[dict[str, Any]]:
     """How many scores lie in each tenth of 100 points; 100 itself is in the last."""
     width = 100 // NUM_BINS
     counts = Counter(min(int(score // width), NUM_BINS - 1) for score in scores)
-    most = max(counts.values())
+    most = max(counts.values(), default=1)
     return [
         {
             "label": f"{i * width} to {(i + 1) * width}",
@@ -108,14 +117,14 @@ def todo_rows(records: list[Record], assignment: Assignment) -> list[dict[str, A
             {
                 "todo": todo.name,
                 "points": todo.points,
-                "share": mean(shares) if shares else 0.0,
+                "share": mean(shares) if shares else None,
                 "right": categories[""],
                 "blank": categories["not_implemented"] + categories["missing"],
                 "timeouts": categories["timeout"],
                 "crashes": sum(categories[name] for name in CRASHES),
             }
         )
-    return sorted(rows, key=lambda row: row["share"])
+    return sorted(rows, key=lambda row: 2.0 if row["share"] is None else row["share"])
 
 
 def clusters(records: list[Record], kind: str) -> list[dict[str, Any]]:
@@ -123,13 +132,13 @@ def clusters(records: list[Record], kind: str) -> list[dict[str, Any]]:
 
     Args:
         records: of the class.
-        kind: `misconception`, or `category` of those without one.
+        kind: `misconception`, or `category` of those without one. Faults of ours are neither.
     """
     groups: dict[tuple[str, str], list[str]] = {}
     for record in records:
         for row in record.todos:
             is_known = bool(row["misconception"])
-            if row[kind] and is_known == (kind == "misconception"):
+            if row[kind] and not row["fault"] and is_known == (kind == "misconception"):
                 groups.setdefault((row["todo"], row[kind]), []).append(record.submission)
     found = [{"todo": todo, "name": name, "who": who} for (todo, name), who in groups.items()]
     return sorted(found, key=lambda group: (-len(group["who"]), group["todo"], group["name"]))
@@ -141,7 +150,7 @@ def equal_pairs(records: list[Record]) -> list[dict[str, Any]]:
     for record in records:
         blank = {row["todo"] for row in record.todos if row["category"] == "not_implemented"}
         for todo, fingerprint in record.fingerprints.items():
-            if todo not in blank:
+            if todo not in blank and fingerprint:
                 owners.setdefault((todo, fingerprint), []).append(record.submission)
     most = max(2, int(RARE_SHARE * len(records)))
     shared: dict[tuple[str, str], list[str]] = {}

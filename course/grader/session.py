@@ -1,22 +1,27 @@
 """Grading a class: submissions side by side, and nothing finished is ever lost."""
 
+import ast
+import contextlib
+import fcntl
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 import queue
 import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from course.grader.grading import AssignmentGrader, digest, with_reference
+from course.grader.grading import AssignmentGrader, Known, TodoResult, digest, with_reference
 from course.grader.integration import (
     IntegrationResult,
     IntegrationTask,
@@ -24,27 +29,32 @@ from course.grader.integration import (
     load_task,
     run_integration,
 )
+from course.grader.judge import plain_text
 from course.grader.pages import class_report, feedback_page
 from course.grader.records import (
+    TOGETHER,
     Record,
-    gradescope,
     integration_row,
     load_record,
+    results_text,
     save_record,
     todo_row,
     write_grades,
     write_whole,
 )
 from course.grader.sandbox import Limits, SandboxFault, Tier
+from course.grader.splice import find_function
 from course.grader.wire import ProtocolError, decode, encode
 from course.grader.worker import MAX_JOB_HEADER
-from course.manifest import Assignment
-from hw.homework.public_tests import card
+from course.manifest import Assignment, Todo
 from hw.homework.submission import read_submission
 from hw.infrastructure.errors import UserError
 
 PACKAGES = ("torch", "numpy", "gymnasium")
 PARSE = Limits(10.0, 10.0, 64 * 1024)
+OWN_FILES = ("report.html", "grades.csv", "session.json")
+MAX_SLOTS = 500
+Backend = Literal["local", "ray"]
 
 
 @dataclass(frozen=True)
@@ -56,11 +66,13 @@ class Plan:
         submissions: folders and archives.
         out: where results go: a folder for each, `report.html` and `grades.csv`.
         tier: of the sandboxes.
-        jobs: submissions at a time.
+        jobs: submissions at a time on this machine.
         seed: of all hidden numbers, kept in `out/session.json`, which students never see.
         has_integration: train each submission too.
         has_blame: look for the TODOs that break an integration run.
         is_resumed: keep results of unchanged submissions.
+        todos: names of those to grade; empty grades all.
+        backend: where submissions are graded.
     """
 
     assignment: Assignment
@@ -72,6 +84,41 @@ class Plan:
     has_integration: bool
     has_blame: bool
     is_resumed: bool
+    todos: tuple[str, ...] = ()
+    backend: Backend = "local"
+
+    @property
+    def todos_due(self) -> list[Todo]:
+        """The TODOs to grade, in the assignment's order.
+
+        Raises:
+            UserError: one that is named is not of the assignment.
+        """
+        known = self.assignment.todos_by_name
+        for name in self.todos:
+            if name not in known:
+                raise UserError(f"{name} is no TODO of {self.assignment.id}: {', '.join(known)}")
+        return [todo for todo in known.values() if not self.todos or todo.name in self.todos]
+
+    def points_due(self, root: Path) -> dict[str, int]:
+        """Points of all that is to be graded, by name."""
+        points = {todo.name: todo.points for todo in self.todos_due}
+        if self.has_integration and load_task(self.assignment, root) is not None:
+            points[TOGETHER] = self.assignment.integration_points
+        return points
+
+
+@dataclass
+class References:
+    """What the grader knows of each TODO before it sees a submission.
+
+    Args:
+        known: what the reference and the misconceptions give.
+        faults: why that could not be found out, by the TODO's name.
+    """
+
+    known: dict[str, Known] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
 
 
 def grade_class(plan: Plan, root: Path, report: Callable[[str], None]) -> list[Record]:
@@ -82,64 +129,257 @@ def grade_class(plan: Plan, root: Path, report: Callable[[str], None]) -> list[R
         root: of the repository.
         report: takes a line at a time for whoever watches.
     """
-    plan.out.mkdir(parents=True, exist_ok=True)
-    names = submission_names(plan.submissions)
-    with tempfile.TemporaryDirectory(prefix="grading_") as folder:
-        graders = [
-            AssignmentGrader(plan.assignment, plan.seed, Path(folder), plan.tier, root, slot)
-            for slot in range(max(1, min(plan.jobs, len(names))))
-        ]
+    folder = ClassFolder(plan, root, report)
+    if plan.backend == "ray":
+        from course.grader.cluster import grade_on_cluster
+
+        grade_on_cluster(plan, root, folder, report)
+    else:
+        grade_here(plan, root, folder, report)
+    return folder.finish()
+
+
+class ClassFolder:
+    """The folder of a class's results: opens submissions, keeps what is finished of them.
+
+    Args:
+        plan: of the class.
+        root: of the repository.
+        report: takes a line at a time.
+    """
+
+    def __init__(self, plan: Plan, root: Path, report: Callable[[str], None]):
+        self.plan, self.root, self.report = plan, root, report
+        self.submissions = submission_names(plan.submissions)
+        self.due = plan.points_due(root)
+        self.provenance = provenance(plan, root)
+        self.cards: dict[str, str] = {}
+        self.records: dict[str, Record] = {}
+        self._previous: dict[str, Record | None] = {}
+        self._lock = threading.Lock()
+        plan.out.mkdir(parents=True, exist_ok=True)
+
+    def open(self, name: str) -> "Opened | None":
+        """Read a submission; None if its finished result is kept, or it cannot be graded at all."""
+        record = Record(name, self.plan.assignment.id, pending=dict(self.due))
         try:
-            known = prepare(graders, report)
-            for grader in graders:
-                grader.known = known
-            work: queue.SimpleQueue[tuple[str, Path]] = queue.SimpleQueue()
-            for item in names.items():
-                work.put(item)
-            records: dict[str, Record] = {}
-            lock = threading.Lock()
+            previous = load_record(self.plan.out / name)
+            is_finished = previous is not None and previous.is_complete
+            self._previous[name] = previous if is_finished else None
+            files = self._read(name, record)
+            record.provenance = self.provenance | {"submission_sha256": digest(files)[:16]}
+            if self.plan.is_resumed and is_same(previous, record):
+                self._enter(previous, "kept")
+                return None
+            return Opened(record, self._sources(files, record))
+        except Exception as error:
+            self.fail(record, error)
+            return None
 
-            def grade_next(grader: AssignmentGrader) -> None:
-                while not work.empty():
-                    try:
-                        name, path = work.get_nowait()
-                    except queue.Empty:
-                        return
-                    record = SubmissionGrading(plan, grader, root, name, path).run()
-                    with lock:
-                        records[name] = record
-                        done = f"{len(records)}/{len(names)}"
-                        report(f"{done} {name}: {record.score:g} in {record.seconds:.1f} s")
+    def save(self, record: Record) -> None:
+        """Write what is known of a submission by now; only a finished result replaces another."""
+        if self._previous.get(record.submission) is None or record.is_complete:
+            folder = self.plan.out / record.submission
+            save_record(folder, record)
+            write_whole(folder / "results.json", results_text(record, self.cards))
+            page = feedback_page(record, self.plan.assignment, self.cards)
+            write_whole(folder / "feedback.html", page)
 
+    def close(self, record: Record) -> None:
+        """Take in a finished record."""
+        self.save(record)
+        previous = self._previous.get(record.submission)
+        if previous is not None:
+            path = self.plan.out / record.submission / "changes.txt"
+            write_whole(path, changes(previous, record) + "\n")
+        self._enter(record, f"{record.score:g} in {record.seconds:.1f} s")
+
+    def fail(self, record: Record, error: Exception) -> None:
+        """Record that a fault of the grader left the rest of a submission ungraded."""
+        self.report(f"{record.submission}: {''.join(traceback.format_exception(error)).strip()}")
+        give_up(record, describe_fault(error))
+        with contextlib.suppress(Exception):  # the disk may be full: the class report has it still
+            self.save(record)
+        self._enter(record, "a fault of the grader")
+
+    def finish(self) -> list[Record]:
+        """Write what is made of all records, and return them."""
+        found = [self.records[name] for name in self.submissions if name in self.records]
+        write_grades(self.plan.out / "grades.csv", found)
+        page = class_report(found, self.plan.assignment, self.provenance)
+        write_whole(self.plan.out / "report.html", page)
+        return found
+
+    def _read(self, name: str, record: Record) -> dict[Path, bytes]:
+        try:
+            submission = read_submission(self.submissions[name])
+        except UserError as error:
+            record.problems.append(plain_text(error, 500))
+            return {}
+        return {Path(path): content for path, content in submission.files.items()}
+
+    def _sources(self, files: dict[Path, bytes], record: Record) -> dict[Path, str]:
+        """The files that hold TODOs, as text."""
+        sources = {}
+        for path in sorted({todo.file for todo in self.plan.assignment.todos}):
+            if path in files:
+                try:
+                    sources[path] = files[path].decode("utf-8-sig").replace("\r\n", "\n")
+                except UnicodeDecodeError:
+                    record.problems.append(f"{path} is not UTF-8")
+        return sources
+
+    def _enter(self, record: Record, what: str) -> None:
+        with self._lock:
+            self.records[record.submission] = record
+            done = f"{len(self.records)}/{len(self.submissions)}"
+            self.report(f"{done} {record.submission}: {what}")
+
+
+@dataclass
+class Opened:
+    """A submission that was read.
+
+    Args:
+        record: of it, with nothing graded yet.
+        sources: its files that hold TODOs.
+    """
+
+    record: Record
+    sources: dict[Path, str]
+
+
+def is_same(previous: Record | None, record: Record) -> bool:
+    """Whether a finished result is of this very submission, grader, seed and plan."""
+    return previous is not None and previous.is_final and previous.provenance == record.provenance
+
+
+def give_up(record: Record, fault: str) -> None:
+    """Record a fault for all that is pending."""
+    for name, points in record.pending.items():
+        if name == TOGETHER:
+            record.integration = integration_row(IntegrationResult(points, fault=fault))
+        else:
+            record.todos.append(todo_row(TodoResult(name, points, fault=fault)))
+    record.pending = {}
+    record.is_complete = True
+
+
+class Stopped(BaseException):
+    """The grader is being interrupted: what a thread has now is worth nothing."""
+
+
+def grade_here(plan: Plan, root: Path, folder: ClassFolder, report: Callable[[str], None]) -> None:
+    """Grade on this machine, so many submissions at a time."""
+    stopping = threading.Event()
+
+    def go_on() -> None:
+        if stopping.is_set():
+            raise Stopped
+
+    def save(record: Record) -> None:
+        go_on()
+        folder.save(record)
+
+    work: queue.SimpleQueue[str] = queue.SimpleQueue()
+    for name in folder.submissions:
+        work.put(name)
+    with open_graders(plan, root, min(plan.jobs, len(folder.submissions))) as graders:
+        folder.cards = find_cards(graders[0])
+        references: References | None = None
+
+        def grade_next(grader: AssignmentGrader) -> None:
+            for name in drain(work):
+                opened = folder.open(name)
+                if opened is None:
+                    continue
+                try:
+                    SubmissionGrading(plan, grader, references, root, opened, save).run()
+                    go_on()
+                    folder.close(opened.record)
+                except Exception as error:
+                    go_on()
+                    folder.fail(opened.record, error)
+
+        try:
+            references = find_references(graders, plan.todos_due, report)
             run_threads(grade_next, graders)
-        finally:
-            for grader in graders:
-                grader.close()
-    found = [records[name] for name in names if name in records]
-    write_grades(plan.out / "grades.csv", found)
-    page = class_report(found, plan.assignment, provenance(plan, root))
-    write_whole(plan.out / "report.html", page)
-    return found
+        except BaseException:
+            stopping.set()
+            raise
 
 
-def prepare(graders: list[AssignmentGrader], report: Callable[[str], None]) -> dict[str, Any]:
-    """What the reference and the misconceptions give, computed by all sandboxes together."""
-    todos: queue.SimpleQueue[str] = queue.SimpleQueue()
-    for todo in graders[0].assignment.todos:
-        todos.put(todo.name)
-    known: dict[str, Any] = {}
+@contextlib.contextmanager
+def open_graders(plan: Plan, root: Path, count: int) -> Iterator[list[AssignmentGrader]]:
+    """Graders with a sandbox each, closed at the end."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="grading_")))
+        graders = []
+        for _ in range(max(1, count)):
+            slot = stack.enter_context(free_slot())
+            grader = AssignmentGrader(plan.assignment, plan.seed, folder, plan.tier, root, slot)
+            stack.callback(grader.close)
+            graders.append(grader)
+        yield graders
+
+
+@contextlib.contextmanager
+def free_slot() -> Iterator[int]:
+    """The number of a sandbox that nobody on this machine uses: two would share a user.
+
+    The lock is given back by the system however the grader ends.
+    """
+    base = Path("/run") if os.access("/run", os.W_OK) else Path(tempfile.gettempdir())
+    folder = base / f"grading_slots_{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.stat(follow_symlinks=False)
+    if status.st_uid != os.getuid() or status.st_mode & 0o022:
+        raise UserError(f"{folder} is not ours alone; remove it")
+    for slot in range(MAX_SLOTS):
+        with (folder / str(slot)).open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield slot
+            return
+    raise UserError(f"more than {MAX_SLOTS} sandboxes at once on this machine")
+
+
+def drain(work: "queue.SimpleQueue[Any]") -> Iterator[Any]:
+    """What is left in a queue."""
+    with contextlib.suppress(queue.Empty):
+        while True:
+            yield work.get_nowait()
+
+
+def find_references(
+    graders: list[AssignmentGrader], todos: list[Todo], report: Callable[[str], None]
+) -> References:
+    """What the reference and the misconceptions give, computed by all sandboxes together.
+
+    What fails twice is a fault of the grader, and leaves that one TODO ungraded.
+    """
+    work: queue.SimpleQueue[str] = queue.SimpleQueue()
+    for todo in todos:
+        work.put(todo.name)
+    references = References()
 
     def prepare_next(grader: AssignmentGrader) -> None:
-        while not todos.empty():
-            try:
-                name = todos.get_nowait()
-            except queue.Empty:
-                return
-            known[name] = grader.know(name)
-            report(f"reference and misconceptions of {name}")
+        for name in drain(work):
+            for _ in range(2):
+                try:
+                    references.known[name] = grader.know(name)
+                    references.faults.pop(name, None)
+                    break
+                except Exception as error:
+                    grader.sandbox.stop()
+                    references.faults[name] = describe_fault(error)
+            fault = references.faults.get(name)
+            report(f"reference and misconceptions of {name}" + (f": {fault}" if fault else ""))
 
     run_threads(prepare_next, graders)
-    return known
+    return references
 
 
 def run_threads(
@@ -167,105 +407,95 @@ def run_threads(
 
 
 class SubmissionGrading:
-    """One submission on its way.
+    """One submission on its way. A fault in one part leaves the others graded.
 
     Args:
         plan: of the class.
         grader: to grade with.
+        references: what it knows of each TODO.
         root: of the repository.
-        name: of the submission.
-        path: of the submission.
+        opened: the submission; its record is filled in.
+        save: called with the record whenever more is known.
     """
 
-    def __init__(self, plan: Plan, grader: AssignmentGrader, root: Path, name: str, path: Path):
-        self.plan, self.grader, self.root, self.path = plan, grader, root, path
-        self.folder = plan.out / name
-        self.record = Record(name, plan.assignment.id)
-        self.cards = {todo.name: card(todo.method) for todo in plan.assignment.todos}
+    def __init__(
+        self,
+        plan: Plan,
+        grader: AssignmentGrader,
+        references: References,
+        root: Path,
+        opened: Opened,
+        save: Callable[[Record], None],
+    ):
+        self.plan, self.grader, self.references, self.root = plan, grader, references, root
+        self.record, self.sources, self.save = opened.record, opened.sources, save
+        self.grader.known = references.known
 
     def run(self) -> Record:
-        """Grade it, writing after each TODO what is known by then."""
+        """Grade it, saving after each TODO what is known by then."""
         started_at = time.monotonic()
-        try:
-            files = {Path(p): c for p, c in read_submission(self.path).files.items()}
-        except UserError as error:
-            self.record.problems.append(str(error))
-            files = {}
-        self.record.provenance = submission_provenance(self.plan, self.grader, files)
-        previous = load_record(self.folder)
-        if self.plan.is_resumed and self._is_unchanged(previous):
-            return previous
-        sources = self._sources(files)
-        self._save()
-        for result in self.grader.grade(sources):
-            self.record.todos.append(todo_row(result))
+        self.save(self.record)
+        for todo in self.plan.todos_due:
+            self.record.todos.append(todo_row(self._grade_todo(todo)))
+            self.record.pending.pop(todo.name)
             self.record.seconds = time.monotonic() - started_at
-            self._save()
-        self.record.fingerprints = self._fingerprints(sources)
-        self._integrate(sources)
+            self.save(self.record)
+        self.record.fingerprints = self._fingerprints()
+        if self.record.pending.pop(TOGETHER, None) is not None:
+            self.record.integration = integration_row(self._integrate())
         self.record.seconds = time.monotonic() - started_at
         self.record.is_complete = True
-        self._save()
-        if previous is not None and previous.is_complete:
-            note = changes(previous, self.record)
-            write_whole(self.folder / "changes.txt", note + "\n")
         return self.record
 
-    def _is_unchanged(self, previous: Record | None) -> bool:
-        """Whether a finished result is of this very submission, grader and seed."""
-        if previous is None or not previous.is_complete or previous.is_ungraded:
-            return False
-        return previous.provenance == self.record.provenance
+    def _grade_todo(self, todo: Todo) -> TodoResult:
+        fault = self.references.faults.get(todo.name, "")
+        if not fault:
+            try:
+                return self.grader.grade_todo(todo, self.sources.get(todo.file))
+            except Exception as error:
+                self.grader.sandbox.stop()  # it may hold half an answer
+                fault = describe_fault(error)
+        return TodoResult(todo.name, todo.points, fault=fault)
 
-    def _sources(self, files: dict[Path, bytes]) -> dict[Path, str]:
-        """The files that hold TODOs, as text."""
-        sources = {}
-        for path in sorted({todo.file for todo in self.plan.assignment.todos}):
-            if path in files:
-                try:
-                    sources[path] = files[path].decode("utf-8-sig").replace("\r\n", "\n")
-                except UnicodeDecodeError:
-                    self.record.problems.append(f"{path} is not UTF-8")
-        return sources
-
-    def _integrate(self, sources: dict[Path, str]) -> None:
+    def _integrate(self) -> IntegrationResult:
+        """The integration run, and the culprits if it fails."""
         task = load_task(self.plan.assignment, self.root)
-        if not self.plan.has_integration or task is None:
-            return
-        result = self._run_integration(sources, task)
+        result = self._run_integration(task)
         units = {row["todo"]: not row["category"] for row in self.record.todos}
         failed = result.score < result.points / 2
         if self.plan.has_blame and failed and not result.fault and any(units.values()):
             suspects = sorted(units, key=lambda name: units[name])
-            result.blame = find_blame(
-                self.grader.sandbox,
-                task,
-                self.plan.assignment,
-                lambda names: with_reference(sources, self.plan.assignment, names, self.root),
-                suspects,
-                self.plan.seed,
-            )
-        self.record.integration = integration_row(result)
+            try:
+                result.blame = find_blame(
+                    self.grader.sandbox,
+                    task,
+                    self.plan.assignment,
+                    lambda names: with_reference(
+                        self.sources, self.plan.assignment, names, self.root
+                    ),
+                    suspects,
+                    self.plan.seed,
+                )
+            except Exception:  # the score stands without it
+                self.grader.sandbox.stop()
+        return result
 
-    def _run_integration(
-        self, sources: dict[Path, str], task: IntegrationTask
-    ) -> IntegrationResult:
-        for attempt in range(2):
+    def _run_integration(self, task: IntegrationTask) -> IntegrationResult:
+        """Train and score; any fault is tried again once."""
+        for _ in range(2):
             try:
                 return run_integration(
-                    self.grader.sandbox, task, self.plan.assignment, sources, self.plan.seed
+                    self.grader.sandbox, task, self.plan.assignment, self.sources, self.plan.seed
                 )
-            except SandboxFault as error:
+            except Exception as error:
                 self.grader.sandbox.stop()
-                if attempt == 1:
-                    points = self.plan.assignment.integration_points
-                    return IntegrationResult(points, fault=str(error))
-        raise AssertionError
+                fault = describe_fault(error)
+        return IntegrationResult(self.plan.assignment.integration_points, fault=fault)
 
-    def _fingerprints(self, sources: dict[Path, str]) -> dict[str, str]:
+    def _fingerprints(self) -> dict[str, str]:
         """A hash of each TODO's syntax tree, computed in the sandbox: sources may be hostile."""
         found: dict[str, str] = {}
-        for path, source in sources.items():
+        for path, source in self.sources.items():
             names = [todo.name for todo in self.plan.assignment.todos if todo.file == path]
             arrays = {"student_source": np.frombuffer(source.encode(), np.uint8)}
             job = encode({"fingerprint": names}, arrays, MAX_JOB_HEADER)
@@ -278,32 +508,46 @@ class SubmissionGrading:
                 continue
         return found
 
-    def _save(self) -> None:
-        """Write the record and what is made of it."""
-        save_record(self.folder, self.record)
-        results = json.dumps(gradescope(self.record, self.cards), indent=1)
-        write_whole(self.folder / "results.json", results + "\n")
-        page = feedback_page(self.record, self.plan.assignment, self.cards)
-        write_whole(self.folder / "feedback.html", page)
+
+def describe_fault(error: Exception) -> str:
+    """A fault of the grader in one line, with the place where it arose."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return plain_text(f"{type(error).__name__}: {error}", 300) + where
+
+
+def find_cards(grader: AssignmentGrader) -> dict[str, str]:
+    """Where each TODO's docstring stands in the hand-out, as `file:line`."""
+    cards = {}
+    for todo in grader.assignment.todos:
+        blank = ast.parse(grader.handout.files[todo.file])
+        line = find_function(blank, todo.name).lineno
+        cards[todo.name] = f"{todo.file.as_posix()}:{line}"
+    return cards
 
 
 def submission_names(paths: list[Path]) -> dict[str, Path]:
     """A folder name for each submission.
 
     Raises:
-        UserError: one does not exist, or two have the same name.
+        UserError: one does not exist, or two have the same name (on a system that takes Ann and
+            ann for the same), or one has a name that has no letters or is needed for our own files.
     """
     names: dict[str, Path] = {}
+    taken: dict[str, Path] = {}
     for path in paths:
         if not path.exists():
             raise UserError(f"{path} does not exist")
-        name = path.name
+        name = path.resolve().name
         for ending in (".zip", ".tar.gz", ".tgz", ".tar"):
             name = name.removesuffix(ending)
         name = "".join(c if c.isalnum() or c in "-_.@ " else "_" for c in name).strip(". ")
-        if not name or name in names:
-            raise UserError(f"{path} and {names.get(name)} would share the name {name!r}")
-        names[name] = path
+        key = name.casefold()
+        if not name or key in OWN_FILES:
+            raise UserError(f"{path}: results cannot be kept under {name!r}; rename it")
+        if key in taken:
+            raise UserError(f"{path} and {taken[key]} would share the name {name!r}; rename one")
+        names[name] = taken[key] = path
     return names
 
 
@@ -311,10 +555,15 @@ def choose_seed(out: Path, given: int | None) -> int:
     """The seed of a grading session: given, or that of the folder, or a new secret one."""
     path = out / "session.json"
     if given is None and path.exists():
-        return int(json.loads(path.read_text(encoding="utf-8"))["seed"])
+        try:
+            return int(json.loads(path.read_text(encoding="utf-8"))["seed"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path} holds no seed; remove it, or give one") from error
     seed = secrets.randbits(31) if given is None else given
+    if not 0 <= seed < 2**31:
+        raise UserError(f"seed is {seed}, must be at least 0 and less than 2^31")
     out.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps({"seed": seed}) + "\n")
+    write_whole(path, json.dumps({"seed": seed}) + "\n", mode=0o600)
     return seed
 
 
@@ -326,16 +575,17 @@ def provenance(plan: Plan, root: Path) -> dict[str, Any]:
         "tier": plan.tier,
         "python": platform.python_version(),
         **versions,
-        "seed_sha256": hashlib.sha256(str(plan.seed).encode()).hexdigest()[:16],
+        "seed_scrypt": seed_hash(plan),
         "grader_sha256": grader_hash(plan.assignment, root),
+        "graded": "all" if not plan.todos else ", ".join(todo.name for todo in plan.todos_due),
+        "integration": plan.has_integration,
     }
 
 
-def submission_provenance(
-    plan: Plan, grader: AssignmentGrader, files: dict[Path, bytes]
-) -> dict[str, Any]:
-    """The same, and the submission's hash."""
-    return provenance(plan, grader.root) | {"submission_sha256": digest(files)[:16]}
+def seed_hash(plan: Plan) -> str:
+    """A hash of the seed that is too slow to be turned round by trying all seeds."""
+    salt = plan.assignment.id.encode()
+    return hashlib.scrypt(str(plan.seed).encode(), salt=salt, n=2**14, r=8, p=1, dklen=8).hex()
 
 
 def grader_hash(assignment: Assignment, root: Path) -> str:
@@ -348,10 +598,18 @@ def grader_hash(assignment: Assignment, root: Path) -> str:
 def changes(old: Record, new: Record) -> str:
     """What grading again has changed."""
     lines = [f"score {old.score:g} -> {new.score:g}"]
-    before = {row["todo"]: row for row in old.todos}
-    for row in new.todos:
-        was = before.get(row["todo"])
-        if was is None or (was["score"], was["category"]) != (row["score"], row["category"]):
-            past = f"{was['score']:g} {was['category']}" if was else "absent"
-            lines.append(f"{row['todo']}: {past} -> {row['score']:g} {row['category']}".rstrip())
+    before, after = results_by_name(old), results_by_name(new)
+    for name in {**before, **after}:
+        was, now = before.get(name, "absent"), after.get(name, "absent")
+        if was != now:
+            lines.append(f"{name}: {was} -> {now}")
     return "\n".join(lines)
+
+
+def results_by_name(record: Record) -> dict[str, str]:
+    """Score and category of each TODO and of the integration run, in words."""
+    found = {row["todo"]: f"{row['score']:g} {row['category']}".strip() for row in record.todos}
+    if record.integration is not None:
+        fault = "ungraded" if record.integration["fault"] else ""
+        found[TOGETHER] = f"{record.integration['score']:g} {fault}".strip()
+    return found

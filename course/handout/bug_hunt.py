@@ -17,8 +17,9 @@ from hw.infrastructure.errors import UserError
 
 PAGE = """# Bug hunt: {title}
 
-Somewhere in `hw/` one method of {id} is wrong. It runs, it raises nothing, and most of what you would look at
-first looks right. Two agents were trained with the same seeds: blue with the reference, orange with this tree.
+Somewhere in `hw/` one method of {id} is wrong. It runs, it raises nothing, and most of what you
+would look at first looks right. Two agents were trained with the same seeds: blue with the
+reference, orange with this tree.
 
 ![Learning curves of the reference and of this tree](figures/curves.png)
 
@@ -27,9 +28,10 @@ python hw/scripts/run.py -cfg {experiment}
 tensorboard --logdir data/
 ```
 
-1. Find it. Read the cards against the code, and the curves in TensorBoard against what the theory says
-   that they should do. The public tests are not in this tree.
-2. Explain, in a paragraph, how the mistake makes this curve, and in which environment it would change none.
+1. Find it. Read the cards against the code, and the curves in TensorBoard against what the theory
+   says that they should do. The public tests are not in this tree.
+2. Explain, in a paragraph, how the mistake makes this curve, and in which environment it would
+   change none.
 3. Mend it, train again, and hand in the curve beside the one above.
 """
 

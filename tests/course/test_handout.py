@@ -33,12 +33,18 @@ def folder(handout, tmp_path_factory):
     return path
 
 
-def run(folder, *words):
-    """Run Python in a hand-out, as a student would."""
+def run(folder, *words, text=None):
+    """Run Python in a hand-out, as a student would; `text` is its standard input."""
     environment = {**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, *words]
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        input=text,
     )
 
 
@@ -132,7 +138,7 @@ def test_every_public_test_fails_with_its_own_todo_and_passes_when_solved(handou
 def test_each_todo_can_be_solved_alone(handout, folder):
     """With one method filled in, its tests pass, and the others still say their own TODO."""
     code = ALONE.format(id=handout.assignment.id)
-    done = run(folder, "-c", code, json.dumps(solutions(handout)))
+    done = run(folder, "-c", code, text=json.dumps(solutions(handout)))
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 
@@ -142,7 +148,7 @@ import importlib, json, os, sys
 import torch, gymnasium
 sys.path[:0] = ["tests"]
 failures = 0
-for todo, module, file, source in json.loads(sys.argv[1]):
+for todo, module, file, source in json.loads(sys.stdin.read()):
     if os.fork() == 0:
         blank = open(file).read()
         open_source = compile(source, file, "exec")

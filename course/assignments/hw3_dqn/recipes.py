@@ -136,7 +136,7 @@ def double_q_next_values(inputs: Inputs) -> Outputs:
     online, target = agent.critic(next_observations), agent.target_critic(next_observations)
 
     def double_q_values_there(q_values: Tensor, target_q_values: Tensor) -> Tensor:
-        return result + off(q_values, online) + 2 * off(target_q_values, target)
+        return result + off(q_values, online) + 3 * off(target_q_values, target)
 
     with replaced("double_q_values", double_q_values_there):
         values = agent.double_q_next_values(next_observations)
