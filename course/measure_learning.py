@@ -170,7 +170,8 @@ def train(assignment: str, seed: int, mistake: tuple[str, str] | None, path: Pat
     started_at = time.process_time()
     try:
         config = load_config(ROOT / learn.FOLDER / f"{assignment}.yaml", {"seed": seed})
-        learn.train(config, run_dir, show_progress=False)
+        if not learn.train(config, run_dir, show_progress=False):
+            return  # interrupted
         found: dict[str, Any] = {"rows": _without_times(learn.read_rows(run_dir))}
     except Exception as error:
         found = {"error": f"{type(error).__name__}: {error}"[:300]}

@@ -70,6 +70,7 @@ def included_files(assignment: Assignment, course: list[Assignment], root: Path)
     left_out = {path for a in later for path in _matches(a.brings, root)}
     wanted = set(_matches(ALWAYS, root))
     wanted |= {path for a in so_far for path in _matches(a.brings, root)}
+    wanted |= _matches([f"experiments/learning/{assignment.id}.*"], root)
     return sorted(wanted - left_out)
 
 
