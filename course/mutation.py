@@ -1,7 +1,7 @@
 """The score matrix: whether each misconception loses points at its own TODO and nowhere else.
 
-Every mutant runs in a process forked from one that has imported torch and none of `hw`, so that what
-it changes is gone with it.
+Every mutant runs in a process forked from one that has imported torch and none of `hw`, so that
+what it changes is gone with it.
 """
 
 import argparse
@@ -9,7 +9,6 @@ import importlib.abc
 import importlib.util
 import multiprocessing
 import sys
-import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,7 +50,7 @@ class SourceOf(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def run_all(assignment: str, todo_name: str | None, body: str, todos: list[str] | None, queue):
     """In a child: the outputs of every case of the TODOs, with one body replaced."""
     torch.set_num_threads(1)
-    from course.handout.blanking import find_bodies, put_back
+    from course.handout.blanking import with_body
     from course.manifest import load_assignment
     from hw.homework.public_tests import split_name
 
@@ -59,11 +58,9 @@ def run_all(assignment: str, todo_name: str | None, body: str, todos: list[str] 
     if todo_name is not None:
         todo = found.todos_by_name[todo_name]
         source = (ROOT / todo.file).read_text(encoding="utf-8")
-        indent = find_bodies(source)[todo_name].indent
-        text = textwrap.indent(textwrap.dedent(body).strip("\n") + "\n", indent)
         module_name = split_name(todo.method)[0]
         sys.modules.pop(module_name, None)
-        changed = put_back(source, {todo_name: text})
+        changed = with_body(source, todo_name, body)
         sys.meta_path.insert(0, SourceOf(module_name, ROOT / todo.file, changed))
     from course.probe import load_probes, load_recipes
     from hw.homework.recipe import run_recipe

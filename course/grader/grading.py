@@ -3,7 +3,6 @@
 import compileall
 import hashlib
 import shutil
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from course.grader.judge import (
 from course.grader.sandbox import Limits, Reply, Sandbox, SandboxFault, Tier
 from course.grader.wire import ProtocolError, decode
 from course.grader.worker import make_job
-from course.handout.blanking import find_bodies, put_back
+from course.handout.blanking import find_bodies, put_back, with_body
 from course.handout.tree import Handout, make_handout
 from course.manifest import Assignment, Todo
 from course.probe import Probe, ProbeCase, load_probes
@@ -273,13 +272,6 @@ def outputs_of(reply: Reply) -> Outputs | None:
     except ProtocolError:
         return None
     return None if "error" in values else outputs
-
-
-def with_body(source: str, name: str, body: str) -> str:
-    """A source with one function's body replaced by another of any indentation."""
-    indent = find_bodies(source)[name].indent
-    text = textwrap.indent(textwrap.dedent(body).strip("\n") + "\n", indent)
-    return put_back(source, {name: text})
 
 
 def with_reference(

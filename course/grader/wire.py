@@ -19,6 +19,7 @@ import numpy as np
 MAX_HEADER_BYTES = 64 * 1024
 MAX_DEPTH = 6
 MAX_DIMS = 8
+MAX_SIZE = 2**32
 DTYPES = frozenset(
     ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"]
 )
@@ -72,6 +73,7 @@ def decode(
     if not isinstance(rows, list) or not isinstance(values, dict) or len(header) != 2:
         raise ProtocolError("the header lacks its two fields")
     arrays: dict[str, np.ndarray] = {}
+    view = memoryview(message)
     position = LENGTH.size + int.from_bytes(message[: LENGTH.size], "big")
     for row in rows:
         name, dtype, shape = _checked(row)
@@ -79,11 +81,11 @@ def decode(
         max_bytes -= num_bytes
         if max_bytes < 0:
             raise ProtocolError("the arrays are larger than what is expected")
-        content = message[position : position + num_bytes]
+        content = view[position : position + num_bytes]
         if len(content) != num_bytes or name in arrays:
-            raise ProtocolError(f"array {name[:80]!r} is cut short or sent twice")
+            raise ProtocolError("an array is cut short or sent twice")
         position += num_bytes
-        arrays[name] = np.frombuffer(content, dtype).reshape(shape).copy()
+        arrays[name] = _array(content, dtype, shape)
     if position != len(message):
         raise ProtocolError("there are bytes after the last array")
     return values, arrays
@@ -95,32 +97,61 @@ def _header(message: bytes, max_header: int) -> dict[str, Any]:
     (length,) = LENGTH.unpack_from(message)
     if length > max_header or len(message) < LENGTH.size + length:
         raise ProtocolError("the header's length is wrong")
-    text = message[LENGTH.size : LENGTH.size + length]
-    if _depth(text) > MAX_DEPTH:
-        raise ProtocolError("the header is nested too deeply")
     try:
-        header = json.loads(text, parse_constant=_refuse)
+        header = json.loads(
+            message[LENGTH.size : LENGTH.size + length],
+            parse_constant=_refuse,
+            parse_float=_finite,
+            object_pairs_hook=_unique,
+        )
+        _check_depth(header)
+        json.dumps(header, ensure_ascii=False).encode()  # half a surrogate pair cannot be written
     except (ValueError, RecursionError) as error:
-        raise ProtocolError("the header is no JSON") from error
+        raise ProtocolError("the header is no JSON, or no plain one") from error
     if not isinstance(header, dict):
         raise ProtocolError("the header is no object")
     return header
 
 
-def _depth(text: bytes) -> int:
-    """How deep brackets are nested, at most; brackets in strings count too."""
-    depth = deepest = 0
-    for byte in text:
-        if byte in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"]}":
-            depth -= 1
-    return deepest
+def _check_depth(header: Any) -> None:
+    level = [header]
+    for _ in range(MAX_DEPTH + 1):
+        lists = [list(x.values()) if isinstance(x, dict) else x for x in level]
+        level = [x for items in lists if isinstance(items, list) for x in items]
+    if level:
+        raise ValueError("nested too deeply")
 
 
 def _refuse(constant: str) -> None:
     raise ValueError(constant)
+
+
+def _finite(text: str) -> float:
+    """A number; one with too large an exponent would become infinite."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object without repeated names."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name is given twice")
+    return found
+
+
+def _array(content: memoryview, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    """A copy of an array's bytes, which are as many as its shape says."""
+    try:
+        array = np.empty(shape, dtype)
+    except ValueError as error:  # too many even of nothing
+        raise ProtocolError("an array's shape is too large") from error
+    array.reshape(-1).view(np.uint8)[:] = np.frombuffer(content, np.uint8) if content else 0
+    if dtype == "bool" and (array.view(np.uint8) > 1).any():
+        raise ProtocolError("a truth value is neither 0 nor 1")
+    return array
 
 
 def _checked(row: Any) -> tuple[str, str, tuple[int, ...]]:
@@ -132,6 +163,6 @@ def _checked(row: Any) -> tuple[str, str, tuple[int, ...]]:
         raise ProtocolError("an array has no name, or a type that is not allowed")
     if not isinstance(shape, list) or len(shape) > MAX_DIMS:
         raise ProtocolError("an array has no shape, or too many axes")
-    if not all(type(size) is int and 0 <= size < 2**40 for size in shape):
+    if not all(type(size) is int and 0 <= size < MAX_SIZE for size in shape):
         raise ProtocolError("an array's shape is not of sizes")
     return name, dtype, tuple(shape)

@@ -9,55 +9,60 @@ import hashlib
 import importlib
 import importlib.abc
 import importlib.util
+import resource
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
 import numpy as np
 
-from .splice import SpliceError, find_function, is_blank, splice
+from .splice import NOT_THE_STUDENTS, SpliceError, find_function, is_blank, splice
 from .wire import decode, encode
 
 MAX_JOB_BYTES = 2**30
 MAX_JOB_HEADER = 2**24
 MAX_MESSAGE = 300
+OUT_OF_MEMORY = {"category": "out_of_memory", "type": "", "message": "", "line": None}
 
 
-class Job:
-    """One case to run.
-
-    Args:
-        values: `method` (of the TODO), `file`, `todo`, and the inputs that are no arrays.
-        arrays: the student's file as bytes under `student_source`, and the inputs' arrays.
-    """
-
-    def __init__(self, values: dict[str, Any], arrays: dict[str, np.ndarray]):
-        self.file: str = values["file"]
-        self.name: str = values["name"]
-        self.inputs: dict[str, Any] = dict(values["inputs"])
-        source = arrays.pop("student_source", None)
-        self.student_source = None if source is None else source.tobytes().decode()
-        self.inputs |= {name.removeprefix("input."): array for name, array in arrays.items()}
-
-
-def make_job(file: str, name: str, student_source: str | None, inputs: dict[str, Any]) -> bytes:
-    """The message that `handle` takes.
+def make_job(
+    file: str,
+    name: str,
+    student_source: str | None,
+    inputs: dict[str, Any],
+    fills: dict[str, tuple[list[str], str]] | None = None,
+) -> bytes:
+    """The message for one case.
 
     Args:
         file, name: of the TODO: `hw/a/b.py`, `Class.method`.
         student_source: the student's file; None runs the tree as it is.
         inputs: arrays, numbers and strings.
+        fills: by file, other functions that are not blank in this case and the source to take them
+            from; the TODO itself always comes from the student.
     """
     arrays = {f"input.{k}": v for k, v in inputs.items() if isinstance(v, np.ndarray)}
     plain = {k: v for k, v in inputs.items() if not isinstance(v, np.ndarray)}
     if student_source is not None:
-        arrays["student_source"] = np.frombuffer(student_source.encode(), np.uint8)
-    values = {"file": file, "name": name, "inputs": plain}
+        arrays["student_source"] = as_bytes(student_source)
+    fills = fills or {}
+    arrays |= {f"fill.{path}": as_bytes(source) for path, (_, source) in fills.items()}
+    values = {
+        "file": file,
+        "name": name,
+        "inputs": plain,
+        "fills": {path: names for path, (names, _) in fills.items()},
+    }
     return encode(values, arrays, MAX_JOB_HEADER)
+
+
+def as_bytes(text: str) -> np.ndarray:
+    """A text as messages carry it."""
+    return np.frombuffer(text.encode(), np.uint8)
 
 
 class OneModule(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -78,30 +83,57 @@ class OneModule(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(self.code, module.__dict__)
 
 
-def handle(message: bytes) -> bytes:
+def answer(
+    message: bytes, receive: Callable[[], bytes | None], send: Callable[[bytes], None]
+) -> None:
+    """Do what the first message of a process asks for.
+
+    Args:
+        message: for `handle` or for `stay`.
+        receive, send: further messages; `receive` gives None at the end.
+    """
+    values, arrays = decode(message, MAX_JOB_BYTES, MAX_JOB_HEADER)
+    if "experiment" in values:
+        stay(values, arrays, receive, send)
+    else:
+        send(handle(values, arrays))
+
+
+def handle(values: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
     """Run one case in this process; the answer is a message too.
 
     It holds the recipe's outputs, or `error` with a category, the exception's type and message, and
     the line of the student's file.
     """
-    values, arrays = decode(message, MAX_JOB_BYTES, MAX_JOB_HEADER)
     if "fingerprint" in values:
         source = arrays["student_source"].tobytes().decode()
         return encode({"fingerprints": fingerprint(source, values["fingerprint"])}, {})
-    job = Job(values, arrays)
+    file, name = values["file"], values["name"]
+    inputs = values["inputs"] | {
+        key.removeprefix("input."): array
+        for key, array in arrays.items()
+        if key.startswith("input.")
+    }
     try:
-        if job.student_source is not None:
-            _put_in_place(job)
+        if "student_source" in arrays:
+            parts: dict[str, list[tuple[str, Sequence[str], bool]]] = {
+                path: [(_text(arrays[f"fill.{path}"]), [n for n in names if n != name], False)]
+                for path, names in values["fills"].items()
+            }
+            parts.setdefault(file, []).append((_text(arrays["student_source"]), [name], True))
+            for path, pieces in parts.items():
+                put_in_place(path, pieces)
         recipes = importlib.import_module("recipes").RECIPES
         from hw.homework.recipe import run_recipe
 
-        return encode({}, run_recipe(recipes[job.name], job.inputs))
+        return encode({}, run_recipe(recipes[name], inputs))
     except BaseException as error:
-        return encode({"error": describe(error, job.file)}, {})
+        return report(error, file)
 
 
 def stay(
-    message: bytes,
+    values: dict[str, Any],
+    arrays: dict[str, np.ndarray],
     receive: Callable[[], bytes | None],
     send: Callable[[bytes], None],
 ) -> None:
@@ -111,28 +143,26 @@ def stay(
     `observations` (N, *) and is answered by `actions` (N, ...).
 
     Args:
-        message: `experiment` and `settings` of the run, `files` with the TODOs in each, and every
-            student's file as bytes.
+        values: `experiment` and `settings` of the run, `files` with the TODOs in each.
+        arrays: every student's file as bytes.
         receive, send: messages; `receive` gives None at the end.
     """
-    values, arrays = decode(message, MAX_JOB_BYTES, MAX_JOB_HEADER)
     file = ""
     try:
         for file, names in values["files"].items():
-            _put_all_in_place(file, names, arrays[file].tobytes().decode())
+            source = _text(arrays[file])
+            for name in names:
+                if is_blank(source, name):
+                    raise NotImplementedError(f"TODO(*.{name})")
+            put_in_place(file, [(source, names, True)])
         agent = _train(values["experiment"], values["settings"])
         send(encode({"ready": True}, {}))
-    except BaseException as error:
-        send(encode({"error": describe(error, file)}, {}))
-        return
-    while (request := receive()) is not None:
-        try:
+        while (request := receive()) is not None:
             _, observations = decode(request, MAX_JOB_BYTES)
             actions = agent.get_action(observations["observations"], deterministic=True)
             send(encode({}, {"actions": np.asarray(actions)}))
-        except BaseException as error:
-            send(encode({"error": describe(error, file)}, {}))
-            return
+    except BaseException as error:
+        send(report(error, file))
 
 
 def fingerprint(source: str, names: list[str]) -> dict[str, str]:
@@ -166,20 +196,32 @@ def _train(experiment: str, settings: dict[str, Any]) -> Any:
         return trainer.agent
 
 
-def _put_all_in_place(file: str, names: list[str], student_source: str) -> None:
-    blank_source = Path(file).read_text(encoding="utf-8")
-    for name in names:
-        if is_blank(student_source, name):
-            raise NotImplementedError(f"TODO(*.{name})")
-    tree = splice(blank_source, student_source, *names)
-    code = compile(tree, file, "exec")
+def put_in_place(file: str, pieces: Sequence[tuple[str, Sequence[str], bool]]) -> None:
+    """Let the module of a file be the blank one with functions of other sources in it.
+
+    Args:
+        file: within the tree.
+        pieces: source, names of functions to take from it, and whether it is the student's.
+    """
+    tree = splice(Path(file).read_text(encoding="utf-8"), pieces)
     module = ".".join(Path(file).with_suffix("").parts)
-    sys.meta_path.insert(0, OneModule(module, file, code))
+    sys.meta_path.insert(0, OneModule(module, file, compile(tree, file, "exec")))
     sys.modules.pop(module, None)
 
 
-def _put_in_place(job: Job) -> None:
-    _put_all_in_place(job.file, [job.name], job.student_source)
+def _text(array: np.ndarray) -> str:
+    return array.tobytes().decode()
+
+
+def report(error: BaseException, file: str) -> bytes:
+    """The message that says what went wrong."""
+    if isinstance(error, MemoryError):
+        # Let go of what has filled it, and take the reserve.
+        traceback.clear_frames(error.__traceback__)
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        return encode({"error": OUT_OF_MEMORY}, {})
+    return encode({"error": describe(error, file)}, {})
 
 
 def describe(error: BaseException, file: str) -> dict[str, Any]:
@@ -188,28 +230,38 @@ def describe(error: BaseException, file: str) -> dict[str, Any]:
         return {
             "category": error.category,
             "type": "",
-            "message": str(error)[:MAX_MESSAGE],
+            "message": printable(str(error)),
             "line": error.line,
         }
-    lines = [
-        frame.lineno
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename == file
-    ]
     try:
-        message = str(error)[:MAX_MESSAGE]
+        message = printable(str(error))
     except BaseException:
         message = ""  # its __str__ is the student's too
     if isinstance(error, NotImplementedError) and message.startswith("TODO("):
         category = "not_implemented"
-    elif isinstance(error, MemoryError):
-        category = "out_of_memory"
+    elif isinstance(error, RuntimeError) and "DefaultCPUAllocator" in message:
+        return OUT_OF_MEMORY
     elif isinstance(error, SyntaxError):
         category = "syntax"
     elif isinstance(error, ImportError):
         category = "import"
     else:
         category = "exception"
-    name = type(error).__name__[:60]
-    line = lines[-1] if lines else None
-    return {"category": category, "type": name, "message": message, "line": line}
+    name = printable(type(error).__name__)[:60]
+    return {"category": category, "type": name, "message": message, "line": _line(error, file)}
+
+
+def _line(error: BaseException, file: str) -> int | None:
+    """The last line of the student's file that an exception came through."""
+    if isinstance(error, SyntaxError) and error.filename == file:
+        return error.lineno if 0 < (error.lineno or 0) < NOT_THE_STUDENTS else None
+    frames = traceback.walk_tb(error.__traceback__)
+    lines = [line for frame, line in frames if frame.f_code.co_filename == file]
+    lines = [line for line in lines if line is not None and 0 < line < NOT_THE_STUDENTS]
+    return lines[-1] if lines else None
+
+
+def printable(text: str) -> str:
+    """A text that can be shown anywhere, on one line, and not too long."""
+    short = " ".join(text[: 4 * MAX_MESSAGE].split())[:MAX_MESSAGE]
+    return "".join(c if c.isprintable() else "?" for c in short)

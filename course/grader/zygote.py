@@ -1,8 +1,8 @@
 """The process inside the sandbox that forks a fresh one for every case.
 
 It imports torch once and never runs a student's code: its children do, after they have given up
-every right. It is started as `python -I -B zygote.py SETTINGS`, and speaks to the grader through its
-standard input and output.
+every right. It is started as `python -I -B zygote.py SETTINGS`, and speaks to the grader through
+its standard input and output.
 
 A request is `REQUEST` and the bytes of a message; the answer is the child's bytes in pieces, each
 after its length, then a length of 0 and `ANSWER`. A child inherits this process's memory, so
@@ -20,6 +20,7 @@ import signal
 import struct
 import sys
 import sysconfig
+import tempfile
 import time
 
 # Kind, bytes of the message, most bytes of the reply, wall and CPU seconds.
@@ -30,12 +31,21 @@ PIECE = struct.Struct(">I")  # bytes of a piece of the answer
 ANSWER = struct.Struct(">Bdq")  # status, seconds, exit status
 READY = struct.Struct(">5sB?")  # b"ready", version of Landlock, whether calls are filtered
 OK, TIMEOUT, CRASH, TOO_LONG = range(4)
+CONFINED = b"!"  # a child's first word
+START_SECONDS = 60.0  # that a child may take to say it
 GRACE = 1.0  # seconds that a child may take to exit after it has closed its pipe
 GLANCE = 0.2  # seconds between looks at what a child has written to its folder
 MAX_FILES = 2000
 BUFFER_BYTES = 2**16
 MEMORY_RESERVE = 2**26  # to report with that memory has run out
-SYSTEM_FOLDERS = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo")
+SYSTEM_FOLDERS = (
+    "/lib",
+    "/lib64",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/local/lib",
+    "/usr/share/zoneinfo",
+)
 SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime")
 
 
@@ -104,11 +114,11 @@ class Zygote:
         """Answer requests."""
         while (head := _read(self.requests, REQUEST.size)) is not None:
             kind, num_bytes, max_reply, seconds, cpu_seconds = REQUEST.unpack(head)
-            started_at = time.monotonic()
             exit_status = 0
             if kind in (CASE, OPEN):
                 self._stop_child(patience=0.0)
                 self._start_child(cpu_seconds)
+            started_at = time.monotonic()
             if kind == CLOSE or self.child is None:
                 self._take(num_bytes)
                 self._stop_child(patience=0.0)
@@ -206,6 +216,7 @@ class Zygote:
         if pid == 0:
             try:
                 self._become_child(parent, {theirs, answers}, folder, cpu_seconds)
+                os.write(answers, CONFINED)
                 self._run_child(theirs, answers)
             finally:
                 os._exit(0)
@@ -213,6 +224,10 @@ class Zygote:
         os.close(answers)
         os.set_blocking(outlet, False)
         self.child = Child(pid, inlet, outlet, folder, cpu_seconds)
+        # Until here nothing of a student has been read: a failure is the sandbox's.
+        if not select.select([inlet], [], [], START_SECONDS)[0] or not os.read(inlet, 1):
+            self._stop_child(patience=0.0)
+            raise SystemExit("a child could not be confined")
 
     def _run_child(self, inlet: int, outlet: int) -> None:
         """In the child: answer the first message, and any others."""
@@ -224,9 +239,7 @@ class Zygote:
                 lambda reply: _write(outlet, FRAME.pack(len(reply)) + reply),
             )
 
-    def _become_child(
-        self, parent: int, keep: set[int], folder: str, cpu_seconds: float
-    ) -> None:
+    def _become_child(self, parent: int, keep: set[int], folder: str, cpu_seconds: float) -> None:
         """Give up files, limits and rights before anything of a student is read."""
         os.setsid()
         settings, uid = self.settings, self.settings["uid"]
@@ -263,6 +276,7 @@ class Zygote:
         os.umask(0o077)
         os.mkdir(folder, 0o700)
         os.environ.update(TMPDIR=folder, HOME=folder)
+        tempfile.tempdir = folder
         self.confinement.apply(folder)
 
     def _change_user(self) -> None:

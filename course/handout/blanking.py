@@ -4,6 +4,7 @@ The file is parsed to a concrete syntax tree, which knows on which lines a body 
 are replaced, and every other byte stays as it is.
 """
 
+import textwrap
 from dataclasses import dataclass
 
 import libcst as cst
@@ -100,6 +101,13 @@ def put_back(source: str, bodies: dict[str, str]) -> str:
     for body in sorted((found[name] for name in bodies), key=lambda body: -body.first):
         lines[body.first - 1 : body.last] = [bodies[body.name]]
     return "".join(lines)
+
+
+def with_body(source: str, name: str, body: str) -> str:
+    """A source with one function's body replaced by another of any indentation."""
+    indent = find_bodies(source)[name].indent
+    text = textwrap.indent(textwrap.dedent(body).strip("\n") + "\n", indent)
+    return put_back(source, {name: text})
 
 
 def blank(indent: str, message: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from course.bank import Misconception, load_misconceptions
-from course.grader.grading import with_body
+from course.handout.blanking import with_body
 from course.handout.tree import Handout, make_handout
 from course.manifest import Assignment
 from hw.infrastructure.errors import UserError
