@@ -9,13 +9,14 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 # Without the notice that Material's makers print at every build.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
-.PHONY: help install run test lint check verify bench docs docs-serve clean
+.PHONY: help install run test lint check verify mutation bench docs docs-serve clean
 
 help:
 	@echo "make run      train soft actor-critic on Pendulum (about a minute)"
 	@echo "make test     the fast tests"
 	@echo "make check    format, lint, fast tests: what CI and pre-commit run"
 	@echo "make verify   the slow tests: trains to the results that docs/results.md states"
+	@echo "make mutation the misconceptions of every TODO against its probes: the score matrix"
 	@echo "make bench    speed beside other libraries"
 	@echo "make docs     the documentation as a site in site/, to be opened in a browser"
 	@echo "make docs-serve   the same, served and rebuilt while you write"
@@ -45,6 +46,9 @@ check: lint test
 
 verify: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow -v
+
+mutation: $(INSTALLED)
+	$(BIN)/python course/mutation.py all
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/run.py

@@ -36,7 +36,7 @@ def valid(found):
     return found
 
 
-def tests_of(found):
+def shown_tests(found):
     return {test["name"]: test for test in valid(gradescope(found, {}))["tests"]}
 
 
@@ -118,7 +118,7 @@ def test_a_fault_of_the_grader_is_no_zero_and_hides_the_total():
     found = record(results=faulty)
     assert found.is_ungraded
     assert not found.is_final
-    test = tests_of(found)["normalize"]
+    test = shown_tests(found)["normalize"]
     assert "score" not in test
     assert "status" not in test
     assert test["visibility"] == "after_published"  # so that students do not see the total
@@ -131,7 +131,7 @@ def test_a_fault_of_the_grader_is_no_zero_and_hides_the_total():
 def test_what_is_pending_is_no_zero_and_hides_the_total():
     pending = {name: POINTS[name] for name in NAMES[1:]}
     found = record(results=[result("gae")], pending=pending, is_complete=False)
-    tests = tests_of(found)
+    tests = shown_tests(found)
     assert list(tests) == NAMES
     assert tests["gae"]["score"] == 60
     assert all("score" not in tests[name] for name in pending)
@@ -155,7 +155,7 @@ def test_results_of_nothing_graded_yet_are_valid():
 )
 def test_the_integration_run_is_a_test_too(together, score, status):
     found = record(integration=integration_row(together))
-    test = tests_of(found)[TOGETHER]
+    test = shown_tests(found)[TOGETHER]
     assert (test.get("score"), test.get("status")) == (score, status)
     assert "\x1b" not in test["output"]
     assert found.is_ungraded == bool(together.fault)
@@ -163,7 +163,9 @@ def test_the_integration_run_is_a_test_too(together, score, status):
 
 def test_no_results_file_holds_a_number_that_json_has_not():
     with pytest.raises(ValueError, match="JSON"):
-        results_text(record(integration=integration_row(IntegrationResult(10, float("nan")))), {})
+        results_text(
+            record(integration=integration_row(IntegrationResult(10, float("nan"), 1.0))), {}
+        )
 
 
 def test_feedback_names_case_error_mistake_and_card():
