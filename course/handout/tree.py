@@ -111,6 +111,8 @@ def student_files(assignment: Assignment, blanked: list[Path], root: Path) -> di
         made[Path(path.stem)] = text.replace("@BLANKED@\n", ignores).encode()
     made[Path("requirements.txt")] = (root / "requirements.txt").read_bytes()
     made[Path("colab.ipynb")] = make_notebook(assignment)
+    if not (root / assignment.folder / "handout.md").exists():
+        raise UserError(f"{assignment.folder} has no handout.md")
     made[Path("README.md")] = (root / assignment.folder / "handout.md").read_bytes()
     for figure in sorted((root / assignment.folder).glob("figures/*")):
         made[Path("figures", figure.name)] = figure.read_bytes()
