@@ -382,7 +382,8 @@ STATES = {
 def update_target_critic(random: RandomState) -> Iterator[ProbeCase]:
     """A copy that stays when the critics move on."""
     yield ProbeCase("two updates", target_inputs(random))
-    yield ProbeCase("two updates of other weights", target_inputs(random), is_hidden=True)
+    yield ProbeCase("two updates of other weights", target_inputs(random))
+    yield ProbeCase("once more", target_inputs(random), is_hidden=True)
     large = {name: 1e4 * value for name, value in target_inputs(random).items()}
     yield ProbeCase("large weights", large, is_hidden=True)
 
