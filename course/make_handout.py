@@ -34,7 +34,8 @@ def main(arguments: Sequence[str]) -> int:
             raise UserError(f"{assignment_id} would give away its solution: {'; '.join(leaks)}")
         folder = args.out / assignment_id
         handout.write(folder)
-        print(f"{folder}: {len(assignment.todos)} TODOs, {len(handout.files)} files")
+        handout.write_zip(folder.with_suffix(".zip"))
+        print(f"{folder}, {folder}.zip: {len(assignment.todos)} TODOs, {len(handout.files)} files")
     return 0
 
 
@@ -55,7 +56,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("assignment", help="an id, such as hw4_sac, or `all`")
-    parser.add_argument("--out", type=Path, required=True, help="OUT/ASSIGNMENT is written")
+    parser.add_argument("--out", type=Path, required=True, help="OUT/ASSIGNMENT and OUT/ASSIGNMENT.zip are written")
     hunts = parser.add_argument_group("bug hunts")
     hunts.add_argument("--bug-hunt", action="store_true", help="plant a mistake in a solved tree")
     hunts.add_argument("--mistake", metavar="NAME", help="which; any other lists them all")

@@ -1,6 +1,7 @@
 """The files of a hand-out."""
 
 import json
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +42,24 @@ class Handout:
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
+
+    def write_zip(self, path: Path) -> None:
+        """Write all files into a zip, below a folder named after the assignment.
+
+        The same files give the same bytes.
+
+        Raises:
+            UserError: the zip exists.
+        """
+        if path.exists():
+            raise UserError(f"{path} exists already; name a new folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in sorted(self.files.items()):
+                entry = zipfile.ZipInfo(f"{self.assignment.id}/{name.as_posix()}")
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                entry.external_attr = 0o644 << 16
+                archive.writestr(entry, content)
 
 
 def make_handout(assignment: Assignment, root: Path = Path(".")) -> Handout:

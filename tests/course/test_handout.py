@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,16 @@ def pytest_results(folder):
 def test_the_same_sources_give_the_same_bytes(handout):
     again = make_handout(handout.assignment)
     assert again.files == handout.files
+
+
+def test_the_zip_holds_the_same_files_and_is_always_the_same(handout, tmp_path):
+    handout.write_zip(tmp_path / "a.zip")
+    handout.write_zip(tmp_path / "b.zip")
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        found = {name: archive.read(name) for name in archive.namelist()}
+    name = handout.assignment.id
+    assert found == {f"{name}/{path.as_posix()}": text for path, text in handout.files.items()}
 
 
 def test_nothing_of_the_instructor_is_in_it(handout):
@@ -230,6 +241,7 @@ def test_the_points_add_up_and_no_method_is_blank_twice():
 def test_the_command_line_writes_one_folder_for_each(tmp_path, capsys):
     assert script.main([IDS[0], "--out", str(tmp_path)]) == 0
     assert (tmp_path / IDS[0] / "README.md").exists()
+    assert (tmp_path / f"{IDS[0]}.zip").exists()
     assert IDS[0] in capsys.readouterr().out
     with pytest.raises(UserError, match="exists already"):
         script.main([IDS[0], "--out", str(tmp_path)])
