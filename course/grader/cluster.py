@@ -26,7 +26,7 @@ from course.grader.session import (
     free_slot,
     open_graders,
 )
-from hw.infrastructure.errors import UserError
+from hw.infrastructure.errors import MissingExtraError
 
 # What nodes do not need of the repository. Their Python must have what requirements.txt pins.
 LEFT_OUT = [".git", ".venv", "/site", "/data", "/docs", "/tests", "/benchmarks", "__pycache__"]
@@ -39,7 +39,7 @@ def grade_on_cluster(
     """Grade on the cluster that `RAY_ADDRESS` names, or else on this machine's cores.
 
     Raises:
-        UserError: ray is not installed.
+        MissingExtraError: ray is not installed.
     """
     ray = import_ray()
     opened = {name: found for name in folder.submissions if (found := folder.open(name))}
@@ -50,7 +50,9 @@ def grade_on_cluster(
     is_ours = not ray.is_initialized()
     if is_ours:
         runtime = {"working_dir": str(root), "excludes": LEFT_OUT}
-        ray.init(num_cpus=num_cpus(plan), runtime_env=runtime, log_to_driver=False)
+        ray.init(
+            num_cpus=num_cpus(plan), runtime_env=runtime, log_to_driver=False, logging_level="error"
+        )
     try:
         grade = ray.remote(num_cpus=1, max_retries=NUM_RETRIES)(grade_on_node)
         shared_plan, shared_references = ray.put(plan), ray.put(references)
@@ -103,10 +105,10 @@ def import_ray() -> ModuleType:
     """Ray, if it is installed.
 
     Raises:
-        UserError: it is not.
+        MissingExtraError: it is not.
     """
     try:
         import ray
     except ImportError as error:
-        raise UserError("--backend ray needs Ray: pip install ray==2.60.0") from error
+        raise MissingExtraError("--backend ray", "ray") from error
     return ray

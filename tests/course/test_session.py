@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from course import grade as script
 from course.grader import cluster, session
 from course.grader.integration import IntegrationResult, IntegrationTask
 from course.grader.records import TOGETHER, load_record
@@ -416,9 +417,23 @@ def test_a_fault_is_described_in_one_line():
     assert text.startswith("ValueError: two lines ? (test_session.py:")
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["--jobs", "0"], "--jobs is 0"), (["--tier", "T1", "--require-tier", "T2"], "less than T2")],
+)
+def test_wrong_words_are_refused(tmp_path, monkeypatch, words, message):
+    monkeypatch.setattr(script, "choose_tier", lambda tier, required: refuse(tier, required))
+    with pytest.raises(UserError, match=message):
+        script.main([ASSIGNMENT.id, str(submit(tmp_path, "ann")), "--out", str(tmp_path), *words])
+
+
+def refuse(tier, required):
+    raise UserError(f"tier {tier} is less than {required}")
+
+
 def test_without_ray_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UserError, match="pip install .*ray"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[ray\]'"):
         grade(replace(make_plan(tmp_path / "out", submit(tmp_path, "ann")), backend="ray"))
 
 
@@ -477,3 +492,21 @@ def test_a_node_that_fails_costs_one_submission_only(tmp_path, monkeypatch):
     assert ann.faults.keys() == set(NAMES)
     assert "tier T3 does not work here" in ann.faults["gae"]
     assert bob.score == 100
+
+
+@pytest.mark.slow
+def test_ray_gives_the_same_grades(tmp_path):
+    """With the real grader, on a cluster of this machine; minutes."""
+    pytest.importorskip("ray")
+    submit(tmp_path, "wrong", Path(FILE).read_text().replace("deviations.std()", "2.0"))
+    submit(tmp_path, "right", Path(FILE).read_text())
+    found = {}
+    for backend in ("local", "ray"):
+        command = [sys.executable, "course/grade.py", ASSIGNMENT.id, "wrong", "right"]
+        command[3:] = [str(tmp_path / word) for word in command[3:]]
+        command += ["--out", str(tmp_path / backend), "--seed", "5", "--jobs", "2"]
+        command += ["--todos", "normalize", "--backend", backend]
+        subprocess.run(command, cwd=ROOT, check=True, timeout=600)
+        found[backend] = (tmp_path / backend / "grades.csv").read_text()
+    assert found["ray"] == found["local"]
+    assert "right,8.0," in found["local"]

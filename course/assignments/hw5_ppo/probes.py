@@ -30,6 +30,11 @@ def signs(random: RandomState, size: int) -> np.ndarray:
     return (1 - 2 * ((np.arange(size) + random.randint(2)) % 2)).astype(np.float32)
 
 
+def row_weights(random: RandomState, size: int) -> np.ndarray:
+    """A factor for each row by which a stand-in is off where its arguments are."""
+    return uniform(random, 0.5, 2.0, size)
+
+
 def ratios_and_advantages(
     random: RandomState, clip_ratio: float, repeats: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -111,10 +116,18 @@ def approximate_kl(random: RandomState) -> Iterator[ProbeCase]:
 def actor_loss(random: RandomState) -> Iterator[ProbeCase]:
     """With and without normalised advantages."""
 
-    def inputs(clip_ratio: float, repeats: int, normalizes: bool, scale: float = 1.0) -> dict:
+    def inputs(
+        clip_ratio: float,
+        repeats: int,
+        normalizes: bool,
+        scale: float = 1.0,
+        advantage: float | None = None,
+    ) -> dict:
         ratios, advantages = ratios_and_advantages(random, clip_ratio, repeats)
         log_ratios = np.log(ratios)
         ratios, advantages = np.exp(log_ratios), scale * advantages + single(scale)
+        if advantage is not None:
+            advantages = np.full_like(advantages, advantage)
         used = advantages.astype(np.float64)
         if normalizes:
             used = (used - used.mean()) / (used.std(ddof=1) + 1e-8)
@@ -130,12 +143,14 @@ def actor_loss(random: RandomState) -> Iterator[ProbeCase]:
             "objectives": single(np.where(is_free, ratios, clipped) * used),
             "slopes": single(np.where(is_free, used, 0.0)),
             "kl": single((ratios - 1 - log_ratios).mean()),
+            "row_weights": row_weights(random, len(ratios)),
         }
 
     yield ProbeCase("advantages as they are", inputs(0.2, 1, normalizes=False))
     yield ProbeCase("normalised advantages", inputs(0.3, 1, normalizes=True))
     yield ProbeCase("large advantages, normalised", inputs(0.1, 2, True, 50.0), is_hidden=True)
     yield ProbeCase("many steps", inputs(0.2, 8, normalizes=False), is_hidden=True)
+    yield ProbeCase("equal advantages, normalised", inputs(0.2, 1, True, advantage=0.75), True)
 
 
 def value_inputs(random: RandomState, clip_range: float, repeats: int) -> dict[str, np.ndarray]:
@@ -238,6 +253,7 @@ def ppo_loss(random: RandomState) -> Iterator[ProbeCase]:
             "values": values,
             "value_errors": np.where(is_free, (values - returns) ** 2, (clipped - returns) ** 2),
             "value_slopes": np.where(is_free, 2 * (values - returns), single(0.0)),
+            "row_weights": row_weights(random, batch_size),
         }
 
     yield ProbeCase("discrete actions", inputs(5, discrete=True, value_clip_range=None))
@@ -367,8 +383,10 @@ def evaluate_rollout(random: RandomState) -> Iterator[ProbeCase]:
     observations_of_epochs="each epoch's observations",
     actions_of_epochs="the actions that came with the observations of each epoch",
     advantages_of_epochs="the advantages that came with the observations of each epoch",
-    num_orders="the number of different orders, that of the rollout included,",
+    num_orders="the number of different orders among the epochs of two calls and the rollout (too "
+    "few: not shuffled, or shuffled only once)",
     num_groups="the number of minibatches with different rows",
+    is_in_time_order="whether most rows still stand beside their neighbours in the rollout",
 )
 def minibatches(random: RandomState) -> Iterator[ProbeCase]:
     """Some epochs, one, a minibatch that is the rollout, minibatches of one row."""
@@ -482,6 +500,7 @@ def td3_actor_loss(random: RandomState) -> Iterator[ProbeCase]:
     num_updates_by_call="num_updates after each call",
     critic_loss_by_call="the metric critic/loss of each call",
     reports_the_actor_by_call="whether each call's metrics hold actor/loss",
+    actor_loss_by_call="the metric actor/loss of each call (0 without)",
 )
 def td3_update(random: RandomState) -> Iterator[ProbeCase]:
     """Several periods, with importance weights, and from the middle of a run."""

@@ -44,11 +44,13 @@ def actor_loss(inputs: Inputs) -> Outputs:
     right = inputs.values_by_name
     objectives = Tangent(
         right["objectives"],
+        right["row_weights"],
         ratios=(right["ratios"], right["slopes"]),
-        advantages=(right["expected_advantages"], 1.0),
+        advantages=(right["expected_advantages"], right["row_weights"]),
         clip_ratio=(right["clip_ratio"], 1.0),
     )
-    kl = Tangent(right["kl"], log_ratios=(right["log_ratios"], 1.0))
+    log_ratios_of_kl = right["log_ratios"], right["row_weights"]
+    kl = Tangent(right["kl"], right["row_weights"], log_ratios=log_ratios_of_kl)
     with replaced("clipped_surrogate", objectives), replaced("approximate_kl", kl):
         loss, metrics = agent.actor_loss(
             log_ratios, inputs.tensor("advantages"), inputs.tensor("clip_ratio")
@@ -97,9 +99,10 @@ def ppo_loss(inputs: Inputs) -> Outputs:
     right = inputs.values_by_name
     errors = Tangent(
         right["value_errors"],
+        right["row_weights"],
         values=(right["values"], right["value_slopes"]),
-        old_values=(right["old_values"], 1.0),
-        returns=(right["returns"], 2.0),
+        old_values=(right["old_values"], right["row_weights"]),
+        returns=(right["returns"], 2.0 * right["row_weights"]),
         clip_range=(right["value_clip_range"] or 0.0, 1.0),
     )
     minibatch = ["observations", "actions", "old_log_probs", "old_values", "advantages", "returns"]
@@ -128,20 +131,32 @@ def values_of_next(inputs: Inputs) -> Outputs:
 
 
 def evaluate_rollout(inputs: Inputs) -> Outputs:
-    """All that is computed once for a rollout, with the values of the next states given."""
+    """All that is computed once for a rollout, with the values of the next states given.
+
+    They are off by as much as the arguments are with which they are asked for.
+    """
     agent = bare_ppo()
     agent.actor_critic = LinearActorCritic(inputs)
     agent.discount, agent.gae_lambda = inputs["discount"], inputs["gae_lambda"]
     rollout = rollout_of(inputs)
     next_values, given = inputs.tensor("next_values"), inputs.tensor("values")
-    agent.values_of_next = lambda values, rollout: next_values + (values - given)
+    right = {name: tensor.clone() for name, tensor in rollout.items()}
+
+    def values_of_next(values: Tensor, rollout: dict[str, Tensor]) -> Tensor:
+        found = next_values + (values - given)
+        for name in ("next_observations", "dones", "truncateds"):
+            off = (rollout[name].float() - right[name].float()).abs()
+            found = found + off.reshape(*found.shape, -1).sum(dim=-1)
+        return found
+
+    agent.values_of_next = values_of_next
     names = ["observations", "actions", "log_probs", "values", "advantages", "returns"]
     found = agent.evaluate_rollout(rollout)
     return {f"{name}_by_row": value for name, value in zip(names, found, strict=True)}
 
 
 def minibatches(inputs: Inputs) -> Outputs:
-    """What holds for the minibatches of any shuffling.
+    """What holds for the minibatches of any shuffling; orders are those of two calls.
 
     Each epoch's rows are sorted again by the first number of their observation, so that they must
     be those of the rollout.
@@ -159,13 +174,16 @@ def minibatches(inputs: Inputs) -> Outputs:
     columns = [torch.cat(tensors) for tensors in zip(*found, strict=True)]
     epochs = columns[0][:, 0].reshape(agent.num_epochs, num_rows)
     ranks = epochs.argsort(dim=1) + num_rows * torch.arange(agent.num_epochs)[:, None]
-    orders = {tuple(numbers.tolist()) for numbers in epochs}
-    orders.add(tuple(inputs.values_by_name["observations"][:, 0].tolist()))
+    again = torch.cat([rows for rows, *_ in agent.minibatches(experience)])[:, 0]
+    in_time = torch.from_numpy(inputs.values_by_name["observations"][:, 0])
+    orders = {tuple(o.tolist()) for o in [*epochs, *again.reshape(epochs.shape), in_time]}
+    places = (epochs[:, :, None] == in_time).float().argmax(dim=2)
     return {
         "sizes": sizes,
         **{f"{n}_of_epochs": c[ranks] for n, c in zip(names, columns, strict=True)},
         "num_orders": len(orders),
         "num_groups": len({frozenset(rows[:, 0].tolist()) for rows, *_ in found}),
+        "is_in_time_order": bool((places.diff(dim=1).abs() == 1).float().mean() > 0.5),
     }
 
 
@@ -214,8 +232,8 @@ def td3_actor_loss(inputs: Inputs) -> Outputs:
     agent = bare_td3()
     agent.actor = TanhActor(inputs.tensor("actor_weights"))
     agent.target_actor = TanhActor(inputs.tensor("target_actor_weights"))
-    agent.critics = LinearCritics(inputs.tensor("critic_weights"))
-    agent.target_critics = LinearCritics(inputs.tensor("target_critic_weights"))
+    agent.critics = SineCritics(inputs.tensor("critic_weights"))
+    agent.target_critics = SineCritics(inputs.tensor("target_critic_weights"))
     loss, metrics = agent.actor_loss(inputs.tensor("observations"))
     (gradient,) = gradients(loss, [agent.actor.weights])
     return {"loss": loss, "gradient": gradient, "saturation": metrics["actor/saturation"]}
@@ -254,15 +272,15 @@ def td3_update(inputs: Inputs) -> Outputs:
         dones: Tensor,
         weights: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        signal = observations.sum() + 2 * actions.sum() - next_observations.sum()
-        signal = signal + ((rewards - dones) * (1.0 if weights is None else weights)).sum()
+        signal = weighed(observations) + 2 * weighed(actions) - weighed(next_observations)
+        signal = signal + weighed((rewards - dones) * (1.0 if weights is None else weights))
         agent.critics.weights += agent.critic_optimizer.param_groups[0]["lr"] * signal
         return {"critic/loss": signal}
 
     @torch.no_grad()
     def move_actor(observations: Tensor) -> dict[str, Tensor]:
-        agent.actor.weights += observations.mean() + 0.1 * agent.critics.weights.mean()
-        return {"actor/loss": agent.actor.weights.sum()}
+        agent.actor.weights += weighed(observations) + 0.1 * weighed(agent.critics.weights)
+        return {"actor/loss": weighed(agent.actor.weights)}
 
     agent.update_critic, agent.update_actor = move_critics, move_actor
     names = ["observations", "actions", "rewards", "next_observations", "dones"]
@@ -282,6 +300,7 @@ def td3_update(inputs: Inputs) -> Outputs:
                 "num_updates": agent.num_updates,
                 "critic_loss": metrics["critic/loss"],
                 "reports_the_actor": "actor/loss" in metrics,
+                "actor_loss": metrics.get("actor/loss", 0.0),
             }
         )
         seen[-1] = {
@@ -332,8 +351,8 @@ class TanhActor(nn.Module):
         return (observations @ self.weights).tanh()
 
 
-class LinearCritics(nn.Module):
-    """Q_k(s, a) = w_k . (s, a): (B, *), (B, A) -> (K, B)."""
+class SineCritics(nn.Module):
+    """Q_k(s, a) = sin(w_k . (s, a)): (B, *), (B, A) -> (K, B)."""
 
     def __init__(self, weights: Tensor):
         super().__init__()
@@ -341,7 +360,7 @@ class LinearCritics(nn.Module):
 
     def forward(self, observations: Tensor, actions: Tensor) -> Tensor:
         """The Q-values."""
-        return self.weights @ torch.cat([observations, actions], dim=-1).mT
+        return (self.weights @ torch.cat([observations, actions], dim=-1).mT).sin()
 
 
 class Weights(nn.Module):
@@ -355,22 +374,28 @@ class Weights(nn.Module):
 class Tangent:
     """Stands in for a function: right in value and gradient where its arguments are right.
 
+    Where a row of any argument is not right, value and gradient in the first one are off there, by
+    another factor in each row, so that no mean over rows is right by chance.
+
     Args:
         value: of the function at the right arguments.
+        row_weights: a factor for each row.
         arguments: each one's right value and the slope in it, in the order of the signature.
     """
 
-    def __init__(self, value: Any, **arguments: tuple[Any, Any]):
-        self.value = torch.as_tensor(value)
+    def __init__(self, value: Any, row_weights: Any, **arguments: tuple[Any, Any]):
+        self.value, self.row_weights = torch.as_tensor(value), torch.as_tensor(row_weights)
         self.arguments = arguments
 
     def __call__(self, *args: Tensor, **kwargs: Tensor) -> Tensor:
         """The value, moved by as much as the arguments are off."""
         given = dict(zip(self.arguments, args, strict=False)) | kwargs
-        result = self.value
+        moves, wrongs = [], []
         for name, (point, slope) in self.arguments.items():
             off = given[name] - torch.as_tensor(point)
-            result = result + torch.as_tensor(slope) * off
+            moves.append(torch.as_tensor(slope) * off)
+            wrongs.append(self.row_weights * off)
+        result = self.value + sum(moves) + wrongs[0] * sum(wrongs)
         return result if self.value.dim() else result.mean()
 
 
@@ -379,6 +404,12 @@ def replaced(name: str, function: Callable[..., Tensor]) -> Iterator[None]:
     """While this lasts, another function of this name serves the agent."""
     with patch.object(surrogate, name, function), patch.object(ppo_agent, name, function):
         yield
+
+
+def weighed(numbers: Tensor) -> Tensor:
+    """A sum in which each place counts differently."""
+    numbers = numbers.flatten()
+    return numbers @ torch.linspace(0.2, 1.0, len(numbers))
 
 
 def stacked(tensors: list[Tensor]) -> Tensor:

@@ -1,0 +1,1 @@
+"""What runs in a Gradescope container; see `make_autograder.py`."""

@@ -1,0 +1,5 @@
+"""25 Returns (B, 1), which broadcasts against (B,)."""
+
+
+def max_values(q_values):
+    return q_values.amax(dim=-1, keepdim=True)

@@ -1,0 +1,7 @@
+"""+ Returns a complex tensor."""
+
+import torch
+
+
+def max_values(q_values):
+    return q_values.amax(dim=-1).to(torch.complex64)

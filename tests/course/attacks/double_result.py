@@ -1,0 +1,5 @@
+"""+ Returns a tensor of another precision."""
+
+
+def max_values(q_values):
+    return q_values.amax(dim=-1).double()

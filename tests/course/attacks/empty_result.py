@@ -1,0 +1,5 @@
+"""24 Returns nothing, of size 0."""
+
+
+def max_values(q_values):
+    return q_values[:0, 0]

@@ -1,0 +1,5 @@
+"""+ Returns a generator."""
+
+
+def max_values(q_values):
+    return (row.max() for row in q_values)

@@ -1,0 +1,14 @@
+"""33 An exception whose text never comes.
+
+Seconds: 1
+"""
+
+
+class Silent(Exception):
+    def __str__(self):
+        while True:
+            pass
+
+
+def max_values(q_values):
+    raise Silent

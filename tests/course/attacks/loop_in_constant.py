@@ -1,0 +1,16 @@
+"""15 A constant that the function needs never comes to be.
+
+Seconds: 1
+"""
+
+
+def forever():
+    while True:
+        pass
+
+
+CONSTANT = forever()
+
+
+def max_values(q_values):
+    return q_values[:, 0] * CONSTANT

@@ -1,0 +1,5 @@
+"""+ Returns nothing."""
+
+
+def max_values(q_values):
+    return None

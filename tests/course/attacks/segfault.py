@@ -1,0 +1,7 @@
+"""16 Reads from address 0."""
+
+import ctypes
+
+
+def max_values(q_values):
+    ctypes.string_at(0)

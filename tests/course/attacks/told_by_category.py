@@ -1,0 +1,22 @@
+"""33 Forges an error whose message is said to be about the signature.
+
+Leaks: hidden
+"""
+
+import contextlib
+import json
+import os
+import struct
+
+
+def max_values(q_values):
+    told = "424242 " + str([f"{x:.4f}" for x in q_values.flatten().tolist()[:20]])
+    for category in ("signature", "missing", "syntax", "not_implemented"):
+        error = {"category": category, "type": "ValueError", "message": f"TODO({told})", "line": 1}
+        header = json.dumps({"values": {"error": error}, "arrays": []}).encode()
+        message = struct.pack(">I", len(header)) + header
+        for descriptor in range(3, 64):
+            with contextlib.suppress(OSError):
+                os.write(descriptor, struct.pack(">Q", len(message)) + message)
+        break
+    os._exit(0)

@@ -1,0 +1,197 @@
+"""Attacks on the grader, one file each: none gains, escapes, or harms what else is graded.
+
+A file of `attacks/` is appended to a right solution of hw3_dqn, so that its `max_values` counts. Its
+docstring begins with the threat's number in docs/course/attacks.md, or `+`, and may state:
+
+    Seconds: what the case is given, for those that never come back.
+    Honest: the cases that are rightly passed, `public` or `all`; by default none.
+    Leaks: the cases that try to carry numbers out, `hidden` or `any`.
+
+Where an attack gets through to what it should not, it raises an error that begins with `breach`.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import os
+import re
+import shutil
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from course.grader import grading
+from course.grader.grading import AssignmentGrader
+from course.grader.pages import feedback_page
+from course.grader.records import Record, gradescope, todo_row
+from course.grader.sandbox import FIRST_UID, TIERS, Sandbox, missing_for
+from course.manifest import load_assignment
+
+FOLDER = Path(__file__).parent / "attacks"
+ATTACKS = {path.stem: path.read_text() for path in sorted(FOLDER.glob("*.py"))}
+MATRIX = Path("docs/course/attacks.md")
+ROOT = Path().resolve()
+SLOT = 37
+BARE = "limits alone"  # tier 1 on a system without Landlock and seccomp
+COLUMNS = (*TIERS, BARE)
+ATTACKED, OTHER = "max_values", "double_q_values"
+CASES = {ATTACKED: (0, 2), OTHER: (2,)}  # a public one and a hidden one; a hidden one
+PORT = 48613
+PLACES = ("/tmp", "/dev/shm", "/var/tmp", "/run/lock", "/root", ".", "..")
+
+# What gets through, by tier; all else is stopped on every tier. On none does an attack gain points.
+NOT_STOPPED = {
+    "T3": {},
+    "T2": {},
+    "T1": {},
+    BARE: {},
+}
+
+
+def header(name, key, default=""):
+    found = re.search(rf"^{key}: (\w+)$", ATTACKS[name], re.M)
+    return found[1] if found else default
+
+
+class Arena:
+    """A grader of two TODOs, with few cases and without misconceptions."""
+
+    def __init__(self, column, folder):
+        self.column = column
+        self.assignment = load_assignment("hw3_dqn")
+        tier = "T1" if column == BARE else column
+        self.grader = AssignmentGrader(self.assignment, 20_240_229, folder, tier, slot=SLOT)
+        self.grader.sandbox = Sandbox(
+            self.grader.tree, self.grader.preload, tier, SLOT, is_bare=column == BARE
+        )
+        for name, chosen in CASES.items():
+            probe = self.grader.probes[name]
+            self.grader.probes[name] = dataclasses.replace(probe, make_cases=few(probe, chosen))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(grading, "load_misconceptions", lambda assignment: [])
+            self.grader.known = {name: self.grader.know(name) for name in CASES}
+        self.todos = [self.assignment.todos_by_name[name] for name in CASES]
+        self.reference = self.todos[0].file.read_text()
+        self.tree = stamps(self.grader.tree)
+
+    def grade(self, attack, seconds=None):
+        """The results of both TODOs, and all that a student is told."""
+        source = f"{self.reference}\n\n{attack.replace('REPOSITORY', str(ROOT))}"
+        results = []
+        for todo in self.todos:
+            with pytest.MonkeyPatch.context() as patch:
+                if seconds and todo.name == ATTACKED:
+                    patch.setattr(grading, "LEAST_SECONDS", seconds)
+                results.append(self.grader.grade_todo(todo, source))
+        rows = [todo_row(result) for result in results]
+        provenance = {"tier": self.grader.tier}
+        record = Record("student", self.assignment.id, todos=rows, provenance=provenance)
+        cards = {todo.name: "" for todo in self.todos}
+        page = feedback_page(record, self.assignment, cards)
+        return results, json.dumps(gradescope(record, cards)), page
+
+    def secrets(self):
+        """Numbers of hidden cases, as they may be written."""
+        known = self.grader.known[ATTACKED]
+        for case, expected in zip(known.cases, known.expected, strict=True):
+            if case.is_hidden:
+                for array in (*case.inputs.values(), *expected.values()):
+                    yield from (f"{value:.4f}" for value in array.ravel()[:20])
+
+    def sandbox_processes(self):
+        """Processes of the students' user, and children of the zygote."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/status"):
+            with contextlib.suppress(OSError):
+                if f"Uid:\t{FIRST_UID + SLOT}\t" in path.read_text():
+                    found.append(path.parent.name)
+        if self.column in ("T1", "T2", BARE):
+            pid = self.grader.sandbox.process.pid
+            found += Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return found
+
+
+def few(probe, chosen):
+    return lambda random: iter([list(probe.make_cases(random))[i] for i in chosen])
+
+
+def stamps(folder):
+    """Size, mode and times of every file."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [(p, s.st_size, s.st_mode, s.st_mtime_ns, s.st_uid) for p in paths for s in [p.stat()]]
+
+
+def ipc():
+    """Keys of System V's shared memory, queues and semaphores."""
+    return [line for n in ("shm", "msg", "sem") for line in open(f"/proc/sysvipc/{n}")]  # noqa: SIM115
+
+
+def planted(arena):
+    """Marks of attacks in the usual places."""
+    base = arena.grader.sandbox.base
+    folders = [*map(Path, PLACES), arena.grader.tree, arena.grader.tree.parent, base]
+    return [f / "planted_by_attack" for f in folders if (f / "planted_by_attack").exists()]
+
+
+@pytest.fixture(scope="module", params=COLUMNS)
+def arena(request, tmp_path_factory):
+    tier = "T1" if request.param == BARE else request.param
+    if reason := missing_for(tier):
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("arena")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADER_SECRET", "hunter2")
+        arena = Arena(request.param, folder)
+    yield arena
+    arena.grader.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attack(arena, name):
+    before = ipc()
+    pid = arena.grader.sandbox.process.pid
+    results, told, page = arena.grade(ATTACKS[name], float(header(name, "Seconds", "0")))
+    attacked, other = results
+
+    # It earns what its honest part earns, and takes nothing from the other TODO.
+    assert not attacked.fault, attacked.fault
+    passed = [case.verdict.passed for case in attacked.cases]
+    honest = header(name, "Honest")
+    assert passed == [honest == "all" or (honest == "public" and i == 0) for i in range(2)]
+    assert other.score == other.points, other.first_failure
+    assert arena.grader.sandbox.process.pid == pid, "the sandbox had to be started again"
+
+    # It gets through to nothing, but for what is stated.
+    summaries = [case.verdict.summary for case in attacked.cases]
+    breaches = [text for text in summaries if "breach" in text]
+    assert bool(breaches) == (name in NOT_STOPPED[arena.column]), summaries
+
+    # Nothing is left behind.
+    left = planted(arena)
+    for path in left:
+        path.unlink()
+    if arena.column != BARE:
+        assert not left
+        assert stamps(arena.grader.tree) == arena.tree
+        assert ipc() == before
+        if arena.column in ("T1", "T2"):
+            assert not list(arena.grader.sandbox.base.iterdir())
+    assert not arena.sandbox_processes()
+    with socket.socket() as client:
+        assert client.connect_ex(("127.0.0.1", PORT)) != 0
+
+    # The student is told no hidden number, and nothing that acts where it is shown.
+    text = told + page
+    assert not [number for number in arena.secrets() if number in text]
+    assert "<script>alert" not in page
+    assert "\x1b" not in text
+    assert "\\u001b" not in text
+    if header(name, "Leaks"):
+        hidden = [case for case in attacked.cases if case.is_hidden]
+        assert "424242" not in json.dumps([[c.verdict.summary, c.verdict.line] for c in hidden])
+    if header(name, "Leaks") == "any":
+        assert "424242" not in text
