@@ -28,6 +28,8 @@ setup(
         "video": ["moviepy>=2"],
         "plots": ["matplotlib"],
         "wandb": ["wandb"],
+        "ray": ["ray==2.60.0"],
+        "grader": ["libcst", "jinja2"],
         "dev": ["ruff", "pre-commit", "pytest-xdist", "hypothesis"],
         "bench": ["stable-baselines3"],
         "docs": [

@@ -56,7 +56,9 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("assignment", help="an id, such as hw4_sac, or `all`")
-    parser.add_argument("--out", type=Path, required=True, help="OUT/ASSIGNMENT and OUT/ASSIGNMENT.zip are written")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="OUT/ASSIGNMENT and OUT/ASSIGNMENT.zip are written"
+    )
     hunts = parser.add_argument_group("bug hunts")
     hunts.add_argument("--bug-hunt", action="store_true", help="plant a mistake in a solved tree")
     hunts.add_argument("--mistake", metavar="NAME", help="which; any other lists them all")

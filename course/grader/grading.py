@@ -116,6 +116,7 @@ class AssignmentGrader:
         tier: of the sandboxes.
         root: of the repository.
         slot: number of this grader among those that run at once.
+        handout: of the assignment; made anew if it is not given.
     """
 
     def __init__(
@@ -126,13 +127,14 @@ class AssignmentGrader:
         tier: Tier,
         root: Path = Path("."),
         slot: int = 0,
+        handout: Handout | None = None,
     ):
         self.assignment = assignment
         self.seed = seed
         self.tier = tier
         self.root = root
         self.slot = slot
-        self.handout = make_handout(assignment, root)
+        self.handout = handout or make_handout(assignment, root)
         self.probes: dict[str, Probe] = load_probes(assignment.id)
         self.tree = folder / f"{assignment.id}_{slot}"
         write_tree(self.handout, self.tree, root)

@@ -77,12 +77,14 @@ def run_integration(
     assignment: Assignment,
     sources: dict[Path, str],
     seed: int,
+    root: Path = Path("."),
 ) -> IntegrationResult:
     """Train in the sandbox, and score the agent's actions in environments of our own.
 
     Args:
         sources: the student's files.
         seed: of the training run and of the episodes.
+        root: of the repository.
     """
     points = assignment.integration_points
     names: dict[str, list[str]] = {}
@@ -101,7 +103,7 @@ def run_integration(
         if reply.status == "ok":
             sandbox.close_session()
         return IntegrationResult(points, complaint=complaint)
-    with (Path(task.experiment)).open(encoding="utf-8") as file:
+    with (root / task.experiment).open(encoding="utf-8") as file:
         env_name = yaml.safe_load(file)["env_name"]
     returns, complaint = _play(sandbox, env_name, seed)
     if complaint:
@@ -166,6 +168,7 @@ def find_blame(
     repair: Callable[[Sequence[str]], dict[Path, str]],
     suspects: Sequence[str],
     seed: int,
+    root: Path = Path("."),
     max_runs: int = 20,
 ) -> list[str]:
     """The smallest set of TODOs whose replacement by the reference repairs the run.
@@ -173,6 +176,8 @@ def find_blame(
     Args:
         repair: TODO names -> the student's files with those replaced.
         suspects: TODO names, the likeliest first.
+        seed: as for `run_integration`.
+        root: of the repository.
         max_runs: how many sets to try at most.
     """
     tried = 0
@@ -181,7 +186,7 @@ def find_blame(
             if tried == max_runs:
                 return []
             tried += 1
-            result = run_integration(sandbox, task, assignment, repair(names), seed)
+            result = run_integration(sandbox, task, assignment, repair(names), seed, root)
             if result.score >= assignment.integration_points / 2:
                 return list(names)
     return []

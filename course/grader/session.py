@@ -46,6 +46,7 @@ from course.grader.sandbox import Limits, SandboxFault, Tier
 from course.grader.splice import find_function
 from course.grader.wire import ProtocolError, decode, encode
 from course.grader.worker import MAX_JOB_HEADER
+from course.handout.tree import make_handout
 from course.manifest import Assignment, Todo
 from hw.homework.submission import read_submission
 from hw.infrastructure.errors import UserError
@@ -314,10 +315,13 @@ def open_graders(plan: Plan, root: Path, count: int) -> Iterator[list[Assignment
     """Graders with a sandbox each, closed at the end."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="grading_")))
+        handout = make_handout(plan.assignment, root)
         graders = []
         for _ in range(max(1, count)):
             slot = stack.enter_context(free_slot())
-            grader = AssignmentGrader(plan.assignment, plan.seed, folder, plan.tier, root, slot)
+            grader = AssignmentGrader(
+                plan.assignment, plan.seed, folder, plan.tier, root, slot, handout
+            )
             stack.callback(grader.close)
             graders.append(grader)
         yield graders
@@ -475,6 +479,7 @@ class SubmissionGrading:
                     ),
                     suspects,
                     self.plan.seed,
+                    self.root,
                 )
             except Exception:  # the score stands without it
                 self.grader.sandbox.stop()
@@ -485,7 +490,12 @@ class SubmissionGrading:
         for _ in range(2):
             try:
                 return run_integration(
-                    self.grader.sandbox, task, self.plan.assignment, self.sources, self.plan.seed
+                    self.grader.sandbox,
+                    task,
+                    self.plan.assignment,
+                    self.sources,
+                    self.plan.seed,
+                    self.root,
                 )
             except Exception as error:
                 self.grader.sandbox.stop()

@@ -192,6 +192,9 @@ def _merge(blank: ast.Module, other: ast.Module, known: set[str], chosen: list[a
     last = first - 1
     for node in other.body:
         if _contains(chosen, node):
+            if not isinstance(node, ast.FunctionDef):  # it may use what is there when it runs
+                used = {text for text, is_attribute in _words(node) if not is_attribute}
+                last = max([last, *(places[name] for name in used if name in places)])
             inserts[0 if _is_future(node) else last + 1].append(node)
             continue
         last = max([last, *(places[name] for name in _defined(node) if name in places)])

@@ -99,7 +99,7 @@ def _header(message: bytes, max_header: int) -> dict[str, Any]:
         raise ProtocolError("the header's length is wrong")
     try:
         header = json.loads(
-            message[LENGTH.size : LENGTH.size + length],
+            message[LENGTH.size : LENGTH.size + length].decode(),
             parse_constant=_refuse,
             parse_float=_finite,
             object_pairs_hook=_unique,

@@ -135,17 +135,18 @@ class PolicyGradient(BaseAgent):
     def estimate_advantages(self, episodes: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """How much better each action turned out than the baseline expected.
 
-            A = R                       without a baseline,
-            A = R - V(s)                with one,
-            A = gae(...), R = A + V(s)  with `gae_lambda`,
+            A = G                       without a baseline,
+            A = G - V(s)                with one,
+            A = gae(...), G = A + V(s)  with `gae_lambda`,
 
-        where R is `estimate_returns`.
+        where G is `estimate_returns` in the first two lines; the third ignores `use_reward_to_go`.
+        V is `critic`; that of the states which the steps led to is `critic(next_observations)`.
 
         Args:
             episodes: as for `update`.
 
         Returns:
-            advantages, returns R, and the baseline's values (0 without one), each (B,).
+            advantages, returns G, and the baseline's values (0 without one), each (B,).
         """
         rewards, *ends = (episodes[name] for name in ("rewards", "dones", "truncateds"))
         if self.critic is None:
@@ -198,12 +199,13 @@ class PolicyGradient(BaseAgent):
 
         Args:
             observations: (B, *).
-            actions: (B, A), or (B,) if discrete; what was done, constants.
-            advantages: (B,), constants.
+            actions: (B, A), or (B,) if discrete; what was done, constants (they carry no gradient).
+            advantages: (B,), constants too.
 
         Returns:
             scalar loss; gradient flows through the log-probabilities and the entropy. Metrics:
-            `actor/loss` and `actor/entropy`.
+            `actor/loss`, which is L, bonus and all, and `actor/entropy`, which is H, without its
+            coefficient.
 
         Source: Sutton & Barto 2018, eq. 13.8.
         """
@@ -227,9 +229,9 @@ class PolicyGradient(BaseAgent):
         return step(observations, returns)
 
     def critic_loss(self, observations: Tensor, returns: Tensor) -> tuple[Tensor, Metrics]:
-        """Mean squared error of the baseline: L = 1/B sum_t (V(s_t) - R_t)^2.
+        """Mean squared error of the baseline: L = 1/B sum_t (V(s_t) - G_t)^2.
 
-        Args: observations (B, *), returns (B,), constants.
+        Args: observations (B, *), returns G (B,), constants (they carry no gradient).
 
         Returns:
             scalar loss; gradient flows into the baseline. Metrics: `critic/loss`.

@@ -136,6 +136,8 @@ class PPO(BaseAgent):
 
             A = gae(...),   R = A + V(s)
 
+        `gae` takes (T, N), but `actor_critic` one leading axis, (B, *): flatten T and N first.
+
         Args:
             rollout: as for `update`.
 
@@ -163,7 +165,8 @@ class PPO(BaseAgent):
         That is the value of the following row, but for the last row and where an episode ended:
         there it is that of the step's own `next_observations`, so that a time limit bootstraps from
         the state in which it cut the episode off, not from the next episode's first. After a step
-        that is done nothing follows, and `gae` ignores the value.
+        that is done nothing follows, and `gae` ignores the value, which may be any finite number.
+        `actor_critic.value` takes one leading axis, (B, *).
 
         Args:
             values: (T, N), of the rollout's observations.
@@ -249,7 +252,8 @@ class PPO(BaseAgent):
 
         Returns:
             scalar loss; gradient flows into policy and value function. Metrics: those of
-            `actor_loss`, `critic/loss`, and `actor/entropy`.
+            `actor_loss`, `critic/loss`, which is L_value, and `actor/entropy`, which is H, both
+            before their coefficients.
         """
         distribution, values = self.actor_critic(observations)
         log_ratios = distribution.log_prob(actions) - old_log_probs
@@ -271,7 +275,7 @@ class PPO(BaseAgent):
 
         Args:
             log_ratios: (B,), log r.
-            advantages: (B,), without gradient.
+            advantages: (B,), before normalisation; they carry no gradient.
             clip_ratio: scalar, epsilon.
 
         Returns:

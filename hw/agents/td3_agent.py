@@ -106,10 +106,11 @@ class TD3(BaseAgent):
     ) -> Metrics:
         """Critics on each call; then actor and target networks on every `actor_update_period`-th.
 
-        So the actor climbs values that have had time to settle (section 5.2). The target networks
-        follow last, towards the actor's and the critics' new weights (algorithm 1). `num_updates`
-        counts the calls. First the learning rates are set, as for this step. Arguments as for
-        `BaseAgent.update`.
+        So the actor climbs values that have had time to settle (section 5.2). First the learning
+        rates are set, as for this step. Then `update_critic`, and, when it is their turn,
+        `update_actor` and last `soft_update_targets`, towards the actor's and the critics' new
+        weights (algorithm 1). `num_updates` counts the calls; this call is counted before the
+        period is checked. Arguments as for `BaseAgent.update`.
 
         Returns:
             the metrics of the losses computed in this call.
@@ -214,7 +215,8 @@ class TD3(BaseAgent):
 
             a~ = clip(mu'(s') + clip(noise, -c, c), -1, 1),   noise ~ N(0, sigma^2)    (eq. 14)
 
-        sigma is `target_noise`, c is `target_noise_clip`.
+        sigma is `target_noise`, which may be 0, c is `target_noise_clip`. The noise is one draw per
+        component from PyTorch's generator, as in `act`.
 
         Args:
             next_observations: (B, *).
@@ -254,7 +256,7 @@ class TD3(BaseAgent):
         Returns:
             scalar loss; gradient flows through the action into the actor. It also reaches the
             critics, which `update_actor` does not step. Metrics: `actor/loss`, and
-            `actor/saturation`, the share of action components beyond 0.99, where tanh passes
+            `actor/saturation`, the share of action components with |a| > 0.99, where tanh passes
             hardly any gradient.
 
         Source: Silver et al. 2014, "Deterministic policy gradient algorithms", eq. 9.

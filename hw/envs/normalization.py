@@ -54,7 +54,9 @@ class RunningMeanStd:
         where a is `self` and b the arguments (Chan, Golub and LeVeque, 1979, "Updating formulae and
         a pairwise algorithm for computing sample variances", eq. 2.1; with n_b = 1 it is Welford's
         method). Sums of squares are not used: where the mean is large they cancel to noise. With
-        n_a = 0 the result is b. It sets `self.mean`, `self.variance` and `self.count`.
+        n_a = 0 the formulas give b (up to rounding). It sets `self.mean`, `self.variance` and
+        `self.count`, an int. The arguments are left as they are, and what is kept is no part of
+        them: the caller may use the arrays again.
 
         Args:
             mean: (*).

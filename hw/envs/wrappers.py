@@ -69,7 +69,7 @@ class FrameStack(gym.Wrapper):
 
             f_0, f_1, ..., f_{S-2}, f_{S-1}   becomes   f_1, f_2, ..., f_{S-1}, observation
 
-        With S = 1 the only frame is replaced. `self.frames` keeps its shape and its type.
+        With S = 1 the only frame is replaced. `self.frames` stays an array of its shape and type.
         """
         self.frames[:-1] = self.frames[1:]
         self.frames[-1] = observation
@@ -138,7 +138,7 @@ class TimeLimit(gym.Wrapper):
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Act, and count the step in `self.num_steps`; truncate the episode's step `max_steps`.
+        """Act, and count the step in `self.num_steps`; truncate step `max_steps` and any after it.
 
         Only `truncated` is ever changed, from False to True: the environment may have a limit of
         its own, and the first of the two to be reached holds. Where the episode terminates in the

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import signal
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,16 +17,29 @@ from hw.homework.recipe import Recipe, run_recipe
 SECONDS_PER_CASE = 10
 
 
+class TimeLimitReached(AssertionError):
+    """A case took too long."""
+
+
 def check(case: Case, recipe: Recipe) -> None:
     """Try the method on a case.
 
     Raises:
-        AssertionError: an output differs, or it took too long; one line says which, of what, and
-            where the method's card stands.
+        AssertionError: an output differs, it took too long, or it raised; one line says which, of
+            what, and where the method's card stands. What was raised is its cause.
         NotImplementedError: the method is still blank.
     """
-    with time_limit(SECONDS_PER_CASE, case):
-        found = run_recipe(recipe, case.inputs)
+    try:
+        with time_limit(SECONDS_PER_CASE, case):
+            found = run_recipe(recipe, case.inputs)
+    except (NotImplementedError, TimeLimitReached):
+        raise
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
+        raise AssertionError(
+            f"{case.todo}, {case.name}: {text}, raised at {place(error, case.method)}. "
+            f"Its card: {card(case.method)}"
+        ) from error
     difference = compare_all(found, case.expected, case.rtol, case.atol)
     if difference is None:
         return
@@ -47,7 +61,7 @@ def time_limit(seconds: int, case: Case) -> Iterator[None]:
         return
 
     def stop(signum: int, frame: FrameType | None) -> None:
-        raise AssertionError(
+        raise TimeLimitReached(
             f"{case.todo}, {case.name}: no result after {seconds} seconds: is there an endless "
             f"loop? Its card: {card(case.method)}"
         )
@@ -61,6 +75,17 @@ def time_limit(seconds: int, case: Case) -> Iterator[None]:
         signal.signal(signal.SIGALRM, previous)
 
 
+def place(error: Exception, method: str) -> str:
+    """The last line that an exception came through in a method's file, else anywhere: `file:line`.
+
+    That of the file is a line of the student's, even where it was PyTorch that complained.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    file = inspect.getsourcefile(importlib.import_module(split_name(method)[0]))
+    frame = next((frame for frame in reversed(frames) if frame.filename == file), frames[-1])
+    return f"{short(Path(frame.filename))}:{frame.lineno}"
+
+
 def card(method: str) -> str:
     """Where a method's docstring stands, as `file:line`."""
     module_name, *names = split_name(method)
@@ -72,9 +97,13 @@ def card(method: str) -> str:
         _, line = inspect.getsourcelines(found)
     except OSError:
         return method
-    path = Path(inspect.getsourcefile(found))
+    return f"{short(Path(inspect.getsourcefile(found)))}:{line}"
+
+
+def short(path: Path) -> Path:
+    """A path from the root of the hand-out, if it lies below."""
     root = Path(__file__).resolve().parents[2]
-    return f"{path.relative_to(root) if path.is_relative_to(root) else path}:{line}"
+    return path.relative_to(root) if path.is_relative_to(root) else path
 
 
 def split_name(method: str) -> list[str]:

@@ -112,8 +112,8 @@ class EnvRunner:
             episode_returns_i += rewards_i,    episode_lengths_i += 1    in every environment i
 
         An episode ends where it terminated or was truncated. In those environments, and in no
-        others, `_begin_episodes` then draws a new seed, sets both statistics to 0 and resets; it is
-        not called where no episode ended. What led here has been stored before, under the old
+        others, `_begin_episodes` then draws a new seed, sets both statistics to 0 and resets: one
+        call for all of them, and none if no episode ended. What led here has been stored before, under the old
         episode's true next observation, with termination and truncation kept apart.
 
         Args:

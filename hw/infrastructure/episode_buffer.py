@@ -86,7 +86,8 @@ class EpisodeBuffer:
         forgets what was taken (`_forget_finished`), keeps the unfinished ones, and goes on.
 
         Returns:
-            copies under the names of `insert`, each (B, ...) with B = len(self). An episode's last
+            copies, each (B, ...) with B = len(self), under the names of `insert`'s arguments, which
+            `rows()` has too. An episode's last
             row, and no other, has `dones` or `truncateds` set.
 
         Raises:

@@ -87,7 +87,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
             batch_size: B.
 
         Returns:
-            (B,) float64, ascending, from this buffer's generator.
+            (B,) float64, ascending. The r_b are, in this order, those of
+            `self.generator.random(B)`. (b + r_b) / B may round to 1.
         """
         fractions = np.arange(batch_size) + self.generator.random(batch_size)
         return fractions * self.tree.total / batch_size
@@ -100,14 +101,15 @@ class PrioritizedReplayBuffer(ReplayBuffer):
             w_i = (N P(i))^-beta / max_j (N P(j))^-beta         (Schaul et al. 2016, section 3.4)
 
         with N = len(self), the transitions that can be drawn, and the maximum over this batch, not
-        over the buffer: the largest weight of every batch is 1.
+        over the buffer: the largest weight of every batch is 1. N cancels, being in both powers; it
+        stands here because it does in the paper.
 
         Args:
             probabilities: P(i) of the batch, (B,), above 0.
             importance_exponent: beta in [0, 1]; 0 makes every weight 1.
 
         Returns:
-            (B,) float32 in (0, 1].
+            (B,) float32 in [0, 1]: 0 only by rounding.
         """
         weights = (len(self) * probabilities) ** -importance_exponent
         return (weights / weights.max(initial=0.0)).astype(np.float32)

@@ -185,13 +185,14 @@ def build_mlp(
         h_0 = x,    h_i = activation(W_i h_{i-1} + b_i)   for i = 1 .. n_layers
         y = output_activation(W h_{n_layers} + b)
 
-    Its layers stand in a `Sequential` in this order, linear maps with PyTorch's own initialisation
-    and what `make_activation` gives, on `device`.
+    Its layers stand in one `Sequential` in this order, linear maps with PyTorch's own
+    initialisation and what `make_activation` gives, on the module's `device` at the time of the
+    call.
 
     Args:
         n_layers: number of hidden layers; 0 gives one linear map.
         size: units in each hidden layer.
-        activation, output_activation: names in `ACTIVATIONS`; `identity` needs no layer.
+        activation, output_activation: names in `ACTIVATIONS`; `identity` may be left out.
     """
     layers: list[nn.Module] = []
     for _ in range(n_layers):

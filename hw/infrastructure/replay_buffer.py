@@ -125,7 +125,7 @@ class ReplayBuffer:
         return np.arange(first, first + num_lanes) % self.capacity
 
     def sample(self, batch_size: int) -> dict[str, np.ndarray]:
-        """Draw transitions uniformly, with replacement.
+        """Draw transitions uniformly, with replacement, each independently of the others.
 
         Those that can be drawn are the transitions numbered `_oldest()` .. num_inserted - 1; a
         buffer of images holds fewer than `capacity`. The numbers come from `self.generator` alone,
@@ -138,7 +138,7 @@ class ReplayBuffer:
             observations (B, *), actions (B, ...), rewards (B,), next_observations (B, *),
             dones (B,), copied out of the buffer.
 
-            With n = n_step above 1, the k <= n steps that begin with the transition drawn: n, or
+            `_read` already does this: with n = n_step above 1, the k <= n steps that begin with the transition drawn: n, or
             fewer where the episode ended before (done or truncated), or where its next step is not
             inserted yet. They make the target
 
@@ -148,7 +148,7 @@ class ReplayBuffer:
             last of these steps; and one key more, num_steps (B,) int64, which is k.
 
         Raises:
-            UserError: the buffer is empty.
+            UserError: the buffer is empty (`_check_filled`).
         """
         self._check_filled()
         return self._read(

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-# A level of at most so many nodes for each changed leaf is recomputed whole, which is faster.
+# Both only make `set` faster, and are optional there. It may recompute a level whole that has at
+# most DENSE nodes for each changed leaf; and numpy shifts by an array sooner than by a number.
 DENSE = 16
-ONE = np.array(1)  # numpy shifts by an array sooner than by a Python number
+ONE = np.array(1)
 
 
 class SumTree:
@@ -70,8 +71,8 @@ class SumTree:
         difference, so that rounding errors do not pile up.
 
         Args:
-            leaves: (B,) integers in [0, L). Where one occurs twice, the last value counts.
-            values: (B,) or one for all; not negative.
+            leaves: (B,) integers in [0, L); B may be 0. Where one occurs twice, the last value counts.
+            values: (B,) or one for all; not negative. A leaf may become 0.
         """
         if len(leaves) == 0:
             return
@@ -95,10 +96,10 @@ class SumTree:
 
         which a walk from the root finds: go left if u is below the left child's sum; otherwise
         subtract that sum from u and go right. A leaf of value 0 is never found, even where rounding
-        puts u at or beyond the end of a subtree.
+        has put u at or beyond the end of a subtree, or of the whole tree.
 
         Args:
-            positions: (B,) in [0, total); the total is above 0.
+            positions: (B,), before rounding in [0, total); the total is above 0. Left as they are.
 
         Returns:
             leaves (B,) int64.

@@ -70,7 +70,7 @@ class FakeGrader:
 
     graders: list["FakeGrader"] = []
 
-    def __init__(self, assignment, seed, folder, tier, root=Path(), slot=0):
+    def __init__(self, assignment, seed, folder, tier, root=Path(), slot=0, handout=None):
         self.assignment, self.seed, self.root, self.slot = assignment, seed, root, slot
         self.sandbox, self.handout, self.known = FakeSandbox(), FakeHandout(), {}
         self.num_known: dict[str, int] = {}

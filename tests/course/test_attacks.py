@@ -1,30 +1,29 @@
 """Attacks on the grader, one file each: none gains, escapes, or harms what else is graded.
 
-A file of `attacks/` is appended to a right solution of hw3_dqn, so that its `max_values` counts. Its
+A file of `attacks/` is appended to a solution of hw3_dqn, so that its `max_values` counts. Its
 docstring begins with the threat's number in docs/course/attacks.md, or `+`, and may state:
 
     Seconds: what the case is given, for those that never come back.
     Honest: the cases that are rightly passed, `public` or `all`; by default none.
-    Leaks: the cases that try to carry numbers out, `hidden` or `any`.
+    Leaks: that it tries to carry numbers out of `hidden` cases, or of `any`.
+    Tiers: `best`, if what stops it is the same on every tier.
 
 Where an attack gets through to what it should not, it raises an error that begins with `breach`.
 """
 
 import contextlib
 import dataclasses
-import itertools
+import functools
 import json
-import os
 import re
 import shutil
 import socket
-import time
 from pathlib import Path
 
 import pytest
 
 from course.grader import grading
-from course.grader.grading import AssignmentGrader
+from course.grader.grading import AssignmentGrader, with_body
 from course.grader.pages import feedback_page
 from course.grader.records import Record, gradescope, todo_row
 from course.grader.sandbox import FIRST_UID, TIERS, Sandbox, missing_for
@@ -44,10 +43,14 @@ PLACES = ("/tmp", "/dev/shm", "/var/tmp", "/run/lock", "/root", ".", "..")
 
 # What gets through, by tier; all else is stopped on every tier. On none does an attack gain points.
 NOT_STOPPED = {
-    "T3": {},
-    "T2": {},
-    "T1": {},
-    BARE: {},
+    "T3": set(),
+    "T2": set(),
+    "T1": set(),
+    BARE: {
+        *("changed_modes", "daemon", "fork_bomb", "kept_ipc", "links", "old_calls"),
+        *("owned_descriptor", "raw_calls", "reniced", "scanned_proc", "shell"),
+        *("signals_parent", "sockets", "walked_disk", "written_tree"),
+    },
 }
 
 
@@ -74,12 +77,13 @@ class Arena:
             patch.setattr(grading, "load_misconceptions", lambda assignment: [])
             self.grader.known = {name: self.grader.know(name) for name in CASES}
         self.todos = [self.assignment.todos_by_name[name] for name in CASES]
-        self.reference = self.todos[0].file.read_text()
+        reference = self.todos[0].file.read_text()
+        self.solution = with_body(reference, ATTACKED, "raise AssertionError")
         self.tree = stamps(self.grader.tree)
 
     def grade(self, attack, seconds=None):
         """The results of both TODOs, and all that a student is told."""
-        source = f"{self.reference}\n\n{attack.replace('REPOSITORY', str(ROOT))}"
+        source = f"{self.solution}\n\n{attack.replace('REPOSITORY', str(ROOT))}"
         results = []
         for todo in self.todos:
             with pytest.MonkeyPatch.context() as patch:
@@ -112,6 +116,11 @@ class Arena:
             pid = self.grader.sandbox.process.pid
             found += Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return found
+
+
+@functools.cache
+def best_tier():
+    return next(tier for tier in TIERS if not missing_for(tier))
 
 
 def few(probe, chosen):
@@ -152,6 +161,8 @@ def arena(request, tmp_path_factory):
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_attack(arena, name):
+    if header(name, "Tiers") == "best" and arena.column != best_tier():
+        return
     before = ipc()
     pid = arena.grader.sandbox.process.pid
     results, told, page = arena.grade(ATTACKS[name], float(header(name, "Seconds", "0")))

@@ -25,7 +25,15 @@ from course.grader.session import (
     submission_names,
 )
 from hw.infrastructure.errors import UserError
-from tests.course.grading_fakes import ASSIGNMENT, FILE, NAMES, FakeGrader, record, result
+from tests.course.grading_fakes import (
+    ASSIGNMENT,
+    FILE,
+    NAMES,
+    FakeGrader,
+    FakeHandout,
+    record,
+    result,
+)
 
 ROOT = Path.cwd()
 
@@ -33,6 +41,7 @@ ROOT = Path.cwd()
 @pytest.fixture(autouse=True)
 def _fake(monkeypatch):
     monkeypatch.setattr(session, "AssignmentGrader", FakeGrader)
+    monkeypatch.setattr(session, "make_handout", lambda assignment, root: FakeHandout())
     monkeypatch.setattr(session, "grader_hash", lambda assignment, root: "0" * 16)
     FakeGrader.graders.clear()
 
@@ -233,6 +242,7 @@ from course.grader import session
 from tests.course.grading_fakes import ASSIGNMENT, FakeGrader
 
 session.AssignmentGrader = FakeGrader
+session.make_handout = lambda assignment, root: None
 session.grader_hash = lambda assignment, root: "0" * 16
 real = FakeGrader.grade_todo
 
@@ -310,7 +320,7 @@ def test_the_integration_run_is_tried_twice_and_blamed_once(tmp_path, monkeypatc
         return IntegrationResult(20, 0.0, 3.0)
 
     with_integration(
-        monkeypatch, run, lambda sandbox, task, a, repair, suspects, seed: suspects[:1]
+        monkeypatch, run, lambda sandbox, task, a, repair, suspects, seed, root: suspects[:1]
     )
     plan = make_plan(
         tmp_path / "out",

@@ -44,6 +44,28 @@ def test_a_failure_says_what_of_which_quantity_and_where_the_card_is():
     assert "\n" not in message
 
 
+def test_what_a_method_raises_is_reported_in_one_line_with_the_place():
+    def broken(inputs):
+        return {"double": to_array("double", {"two": 2})}
+
+    with pytest.raises(AssertionError) as caught:
+        check(make_case(), broken)
+    message = str(caught.value)
+    assert message.startswith("hw9.f, two numbers: TypeError: double is a dict, not a tensor")
+    assert ", raised at hw/homework/recipe.py:" in message
+    assert "Its card: hw/homework/recipe.py:" in message
+    assert isinstance(caught.value.__cause__, TypeError)
+
+
+def test_an_error_of_many_lines_makes_one():
+    def broken(inputs):
+        raise ValueError("first line\n    second line.\n")
+
+    with pytest.raises(AssertionError, match=r"ValueError: first line second line, raised at") as e:
+        check(make_case(), broken)
+    assert "\n" not in str(e.value)
+
+
 def test_a_blank_says_its_todo():
     def blank(inputs):
         raise NotImplementedError("TODO(hw9.f): write")

@@ -22,6 +22,7 @@ def flags(*rows: str) -> np.ndarray:
     "FrameStack.push",
     frames="the stack after each observation",
     last_frames="the stack after the observation's array was used for something else",
+    is_array="whether `frames` is still an array",
 )
 def push(random: RandomState) -> Iterator[ProbeCase]:
     """Vectors and images, few and many frames, one."""
@@ -63,6 +64,7 @@ def time_limit_step(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("two episodes that reach the limit", inputs(3, "x..x..", "......", "......"))
     yield ProbeCase("an episode terminates before the limit", inputs(3, "x.x..", ".x...", "....."))
     yield ProbeCase("an episode terminates at the limit", inputs(2, "x.x.", ".x..", "...."))
+    yield ProbeCase("stepped on after the limit", inputs(2, "x....x.", ".......", "......."))
     yield ProbeCase(
         "the environment has an earlier limit",
         inputs(4, "x.x...", "......", ".x...."),
@@ -79,6 +81,7 @@ def time_limit_step(random: RandomState) -> Iterator[ProbeCase]:
     "EnvRunner.count_step",
     rtol=1e-9,
     episodes="the episodes (step, return, length, seed)",
+    are_plain="whether return, length and seed are a float, an int and an int of Python",
     returns="the returns of the episodes under way, after each step",
     lengths="the lengths of the episodes under way, after each step",
     reset_masks="where episodes began, reset by reset",
@@ -101,7 +104,7 @@ def count_step(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase(
         "three environments: termination, truncation, both",
         inputs(
-            flags("...", "x..", "...", "..x", "...", ".x."),
+            flags("...", "x..", "...", "..x", "...", "xx."),
             flags("...", "...", ".x.", "..x", "...", "..."),
         ),
     )
@@ -134,7 +137,7 @@ def count_step(random: RandomState) -> Iterator[ProbeCase]:
 def next_slots(random: RandomState) -> Iterator[ProbeCase]:
     """Room left, none, wrap-around, and more lanes than slots."""
     capacity = int(random.randint(6, 12))
-    lap = capacity * int(random.randint(1, 5))
+    lap = capacity * int(random.randint(2, 6))
 
     def inputs(num_inserted: int, num_lanes: int) -> dict:
         return {"capacity": capacity, "num_inserted": num_inserted, "num_lanes": num_lanes}
@@ -143,6 +146,9 @@ def next_slots(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("across the end", inputs(lap + capacity - 2, 4))
     yield ProbeCase("exactly up to the end", inputs(lap + capacity - 3, 3))
     yield ProbeCase("the very first", inputs(0, 2), is_hidden=True)
+    yield ProbeCase("the second lap", inputs(2 * capacity - 1, 3), is_hidden=True)
+    billions = capacity * 10**10 + capacity - 2
+    yield ProbeCase("after billions of transitions", inputs(billions, 4), is_hidden=True)
     yield ProbeCase("one lane, last slot", inputs(lap + capacity - 1, 1), is_hidden=True)
     yield ProbeCase("as many lanes as slots", inputs(lap + 4, capacity), is_hidden=True)
     yield ProbeCase("more lanes than slots", inputs(lap + 1, 2 * capacity + 3), is_hidden=True)
@@ -152,6 +158,7 @@ def next_slots(random: RandomState) -> Iterator[ProbeCase]:
     "ReplayBuffer.sample",
     is_drawn="whether each transition ever inserted is drawn",
     is_even="whether each transition is drawn as often as the others",
+    are_independent="whether a draw says nothing of the next one, nor of one further on",
     has_repeats="whether a batch may hold a transition twice",
     follows_the_seed="whether two buffers of the same seed give the same batch",
     differs_by_seed="whether two buffers of different seeds give different batches",
@@ -159,18 +166,22 @@ def next_slots(random: RandomState) -> Iterator[ProbeCase]:
     refuses_when_empty="whether an empty buffer raises a UserError",
     action_errors="actions that belong to other rewards",
     is_done="whether done belongs to the reward",
+    has_num_steps="whether the batch holds `num_steps`",
     num_inserted="the number of transitions inserted",
 )
 def replay_sample(random: RandomState) -> Iterator[ProbeCase]:
-    """Buffers that are not full, just full, overwritten, and of images."""
+    """Buffers that are not full, just full, overwritten, of images, of several steps."""
 
-    def inputs(capacity: int, num_steps: int, num_lanes: int, is_image: bool = False) -> dict:
+    def inputs(
+        capacity: int, num_steps: int, num_lanes: int, is_image: bool = False, n_step: int = 1
+    ) -> dict:
         numbers = np.arange(num_steps * num_lanes).reshape(num_steps, num_lanes)
         return {
             "capacity": capacity,
             "slots": numbers % capacity,
             "dones": random.rand(num_steps, num_lanes) < 0.3,
             "is_image": is_image,
+            "n_step": n_step,
             "batch_size": int(random.randint(5, 9)),
         }
 
@@ -179,6 +190,9 @@ def replay_sample(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("images, of which fewer are held", inputs(9, 8, 2, is_image=True))
     yield ProbeCase("just full", inputs(12, 4, 3), is_hidden=True)
     yield ProbeCase("one lane", inputs(5, 13, 1), is_hidden=True)
+    single = inputs(11, 9, 3) | {"batch_size": 1}
+    yield ProbeCase("a batch of one", single, is_hidden=True)
+    yield ProbeCase("samples of three steps", inputs(12, 9, 2, n_step=3), is_hidden=True)
     yield ProbeCase("images, one lane", inputs(10, 25, 1, is_image=True), is_hidden=True)
 
 
@@ -189,6 +203,7 @@ def replay_sample(random: RandomState) -> Iterator[ProbeCase]:
     mean="the mean after each batch",
     variance="the variance after each batch",
     count="the count after each batch",
+    arguments="the mean and variance handed in, after the call",
 )
 def merge(random: RandomState) -> Iterator[ProbeCase]:
     """The first batch, batches of different sizes, single samples, a large mean."""
@@ -224,6 +239,7 @@ def merge(random: RandomState) -> Iterator[ProbeCase]:
 @probe(
     "EpisodeBuffer.record_ends",
     finished="the finished episodes (lane, first row, row after the last)",
+    are_ints="whether these numbers are ints of Python",
     first_rows="where each lane's episode under way begins, after each step",
     num_finished_steps="the number of steps of finished episodes, after each step",
 )
@@ -287,6 +303,7 @@ def spans_of(ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     dones="the dones",
     truncateds="the truncateds",
     is_refused="whether the buffer says that it is not full",
+    num_arrays="the number of arrays in the batch",
     num_steps_left="the number of steps of finished episodes afterwards",
     num_finished="the number of finished episodes afterwards",
     first_rows="where the episodes under way begin afterwards",
@@ -382,6 +399,9 @@ def tree_set(random: RandomState) -> Iterator[ProbeCase]:
         inputs(uniform(100), [7, 7, 8, *random.randint(100, size=150).tolist()], [0, 99]),
         is_hidden=True,
     )
+    to_zero = inputs(uniform(8), [2, 5, 2, 7], [0, 7]) | {"other_value": 0.0}
+    to_zero["values"][[1, 2]] = 0.0
+    yield ProbeCase("leaves become nothing", to_zero, is_hidden=True)
     huge = uniform(5)
     huge[2] = 1e17
     yield ProbeCase("a huge value becomes a small one", inputs(huge, [2], [3]), is_hidden=True)
@@ -414,12 +434,17 @@ def tree_find(random: RandomState) -> Iterator[ProbeCase]:
     )
     values = random.uniform(0.1, 2.0, 8)
     yield ProbeCase("eight leaves, anywhere", inputs(values, anywhere(values, 10)))
-    empty_end = np.array([1.0, 2.0, 3.0, 0.0, 0.0])
     yield ProbeCase(
-        "at the total, where rounding may lead",
-        inputs(empty_end, np.array([5.5, 6.0, 6.5])),
-        is_hidden=True,
+        "at the total and beyond, where rounding may lead: never a leaf of nothing",
+        inputs(np.array([1.0, 4.0, 0.0, 0.0, 0.0]), np.array([4.5, 5.0, 5.5])),
     )
+    empty_end = np.array([0.0, 0.0, 1.0, 2.0, 3.0, 0.0, 0.0])
+    yield ProbeCase(
+        "nothing at both ends", inputs(empty_end, np.array([5.5, 6.0, 6.5, 0.0])), is_hidden=True
+    )
+    some = random.uniform(0.1, 2.0, 50)
+    near = np.cumsum(some)[:-1] * (1 + 1e-9 * random.choice([-1, 1], 49))
+    yield ProbeCase("close to the borders", inputs(some, near), is_hidden=True)
     yield ProbeCase("one leaf", inputs(np.array([2.5]), np.array([0.0, 2.4])), is_hidden=True)
     many = random.uniform(0.1, 2.0, 300) * (random.rand(300) < 0.5)
     many[5] = 1.0
@@ -429,8 +454,9 @@ def tree_find(random: RandomState) -> Iterator[ProbeCase]:
 @probe(
     "PrioritizedReplayBuffer.stratified_positions",
     rtol=1e-9,
+    atol=1e-12,
     positions="the positions",
-    positions_again="the positions of the second call",
+    positions_again="the positions of the second call, with one more and twice the total",
 )
 def stratified_positions(random: RandomState) -> Iterator[ProbeCase]:
     """Batches of several sizes, of one; small and large totals."""
@@ -464,6 +490,8 @@ def importance_weights(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("an exponent of 1, a buffer that is full", inputs(6, 1.0, 20, 57))
     yield ProbeCase("an exponent of 0", inputs(3, 0.0, 20, 13), is_hidden=True)
     yield ProbeCase("a batch of one", inputs(1, 0.7, 20, 13), is_hidden=True)
+    often = inputs(4, 0.5, 20, 31) | {"probabilities": random.uniform(0.1, 0.3, 4)}
+    yield ProbeCase("all drawn more often than on average", often, is_hidden=True)
     tiny = inputs(32, 0.6, 10**6, 10**6) | {"probabilities": 10 ** random.uniform(-12, -3, 32)}
     yield ProbeCase("a large buffer and tiny probabilities", tiny, is_hidden=True)
 
@@ -479,7 +507,7 @@ def schedule_value(random: RandomState) -> Iterator[ProbeCase]:
     def inputs(points: list[list[float]]) -> dict:
         first, last = points[0][0], points[-1][0]
         inner = random.randint(first + 1, last + 2, 6).tolist()
-        at_points = [step for step, _ in points]
+        at_points = [step + i for step, _ in points for i in (-1, 0, 1)]
         return {"points": points, "steps": [0, first - 3, *inner, *at_points, last + 1, 3 * last]}
 
     def value() -> float:
@@ -502,6 +530,9 @@ def schedule_value(random: RandomState) -> Iterator[ProbeCase]:
     y="the outputs",
     gradient="the gradient in the inputs",
     is_on_device="whether the weights are on the device",
+    num_linear_maps="the number of linear maps in the Sequential",
+    is_initialised="whether weights and biases are drawn as PyTorch does",
+    is_trainable="whether all weights are float32 and can be trained",
 )
 def mlp(random: RandomState) -> Iterator[ProbeCase]:
     """Many layers, one, none; default and other activations."""

@@ -99,17 +99,21 @@ def push(inputs: Inputs) -> Outputs:
         env.push(memory)
         stacks.append(np.array(env.frames))
     memory[...] = 0
-    return {"frames": np.stack(stacks), "last_frames": np.array(env.frames)}
+    return {
+        "frames": np.stack(stacks),
+        "last_frames": np.array(env.frames),
+        "is_array": isinstance(env.frames, np.ndarray),
+    }
 
 
 def time_limit_step(inputs: Inputs) -> Outputs:
-    """`step` through a script, with a reset before some of the steps."""
+    """`step` through a script with actions 0, 1, 2, ..., and a reset before some of them."""
     env = TimeLimit(ScriptedEnv(inputs), max_steps=inputs["max_steps"])
     results, num_steps = [], []
-    for is_first in inputs["is_first"].tolist():
+    for action, is_first in enumerate(inputs["is_first"].tolist()):
         if is_first:
             env.reset()
-        results.append(env.step(1))
+        results.append(env.step(action))
         num_steps.append(env.num_steps)
     observations, rewards, dones, truncateds, infos = zip(*results, strict=True)
     return {
@@ -128,15 +132,19 @@ def count_step(inputs: Inputs) -> Outputs:
     runner = EnvRunner(envs, inputs["seed"])
     runner.reset()
     episodes, transitions, statistics, observations = [], [], [], []
+    are_plain = []
     for step in range(len(envs.rewards)):
         transition, ended = runner.step(np.arange(runner.num_envs) + step)
         transitions.append(transition)
-        episodes += [(step, e.episode_return, e.episode_length, e.seed) for e in ended]
+        numbers = [(e.episode_return, e.episode_length, e.seed) for e in ended]
+        episodes += [(step, *row) for row in numbers]
+        are_plain += [list(map(type, row)) == [float, int, int] for row in numbers]
         statistics.append((runner.episode_returns.copy(), runner.episode_lengths.copy()))
         observations.append(runner.observations.copy())
     returns, lengths = zip(*statistics, strict=True)
     return {
         "episodes": np.array(episodes, np.float64).reshape(-1, 4),
+        "are_plain": all(are_plain),
         "returns": np.stack(returns),
         "lengths": np.stack(lengths),
         "reset_masks": np.stack(envs.masks),
@@ -164,18 +172,23 @@ def next_slots(inputs: Inputs) -> Outputs:
 def replay_sample(inputs: Inputs) -> Outputs:
     """`sample` from a buffer in which the transition with number m has the reward m.
 
-    Which of them are drawn is compared, and whether each is drawn equally often; not the draws.
+    Which of them are drawn is compared, and whether each is drawn equally often and whatever the
+    others are; not the draws.
     """
     buffer, same, other = (numbered_buffer(inputs, seed) for seed in (5, 5, 6))
     num_inserted = buffer.num_inserted
     numbers, same_numbers, other_numbers, next_numbers = (
-        drawn_from.sample(MANY)["rewards"].astype(np.int64)
+        first_rewards(drawn_from.sample(MANY))
         for drawn_from in (buffer, same, other, buffer)
     )
     batch = buffer.sample(inputs["batch_size"])
+    firsts = first_rewards(batch)
+    last_steps = batch.get("num_steps", np.ones(len(firsts), np.int64)) - 1
+    lasts = firsts + last_steps * inputs["dones"].shape[1]
     shares = np.bincount(numbers, minlength=num_inserted) / len(numbers)
     is_drawn = shares > 0
-    small = [np.unique(buffer.sample(len(buffer))["rewards"]) for _ in range(30)]
+    small = [np.unique(first_rewards(buffer.sample(len(buffer)))) for _ in range(30)]
+    pairs = [numbers[:-1] == numbers[1:], numbers[: MANY // 2] == numbers[MANY // 2 :]]
     try:
         ReplayBuffer(4).sample(2)
         is_refused = False
@@ -184,20 +197,27 @@ def replay_sample(inputs: Inputs) -> Outputs:
     return {
         "is_drawn": is_drawn,
         "is_even": np.abs(shares - is_drawn / is_drawn.sum()) < 0.02,
+        "are_independent": [abs(pair.mean() - 1 / is_drawn.sum()) < 0.02 for pair in pairs],
         "has_repeats": min(len(unique) for unique in small) < len(buffer),
         "follows_the_seed": np.array_equal(numbers, same_numbers),
         "differs_by_seed": not np.array_equal(numbers, other_numbers),
         "differs_next_time": not np.array_equal(numbers, next_numbers),
         "refuses_when_empty": is_refused,
-        "action_errors": batch["actions"][:, 0] + batch["rewards"],
-        "is_done": batch["dones"] == inputs["dones"].ravel()[batch["rewards"].astype(np.int64)],
+        "action_errors": batch["actions"][:, 0] + firsts,
+        "is_done": batch["dones"] == inputs["dones"].ravel()[lasts],
+        "has_num_steps": "num_steps" in batch,
         "num_inserted": buffer.num_inserted,
     }
 
 
+def first_rewards(batch: dict[str, np.ndarray]) -> np.ndarray:
+    """The numbers of the transitions drawn: the rewards, or where there are several the first."""
+    return batch["rewards"].reshape(len(batch["rewards"]), -1)[:, 0].astype(np.int64)
+
+
 def numbered_buffer(inputs: Inputs, seed: int) -> ReplayBuffer:
     """A buffer of vectors or of images, with what an input says inserted in given slots."""
-    buffer = ReplayBuffer(inputs["capacity"], seed)
+    buffer = ReplayBuffer(inputs["capacity"], seed, n_step=inputs["n_step"])
     for step, (slots, dones) in enumerate(zip(inputs["slots"], inputs["dones"], strict=True)):
         buffer.next_slots = lambda num_lanes, slots=slots: slots
         numbers = step * len(slots) + np.arange(len(slots), dtype=np.float32)
@@ -209,18 +229,27 @@ def numbered_buffer(inputs: Inputs, seed: int) -> ReplayBuffer:
 
 
 def merge(inputs: Inputs) -> Outputs:
-    """`merge` the moments of several batches, one after the other."""
+    """`merge` the moments of several batches, one after the other, all in the same arrays."""
     statistics = RunningMeanStd(inputs["mean"].shape)
     statistics.mean, statistics.variance = inputs["mean"], inputs["variance"]
     statistics.count = inputs["count"]
     del inputs.given["mean"], inputs.given["variance"]  # may be changed in place
-    means, variances, counts = [], [], []
-    for arguments in zip(inputs["means"], inputs["variances"], inputs["counts"], strict=True):
-        statistics.merge(*arguments[:2], int(arguments[2]))
+    mean, variance = np.empty_like(statistics.mean), np.empty_like(statistics.variance)
+    means, variances, counts, arguments = [], [], [], []
+    for *moments, count in zip(*(inputs[n] for n in ("means", "variances", "counts")), strict=True):
+        mean[...], variance[...] = moments
+        statistics.merge(mean, variance, int(count))
+        arguments.append([mean.copy(), variance.copy()])
+        mean[...], variance[...] = 0, 0
         means.append(np.array(statistics.mean))
         variances.append(np.array(statistics.variance))
-        counts.append(int(statistics.count))
-    return {"mean": np.stack(means), "variance": np.stack(variances), "count": counts}
+        counts.append(statistics.count)
+    return {
+        "mean": np.stack(means),
+        "variance": np.stack(variances),
+        "count": counts,
+        "arguments": np.stack(arguments),
+    }
 
 
 def record_ends(inputs: Inputs) -> Outputs:
@@ -240,6 +269,7 @@ def record_ends(inputs: Inputs) -> Outputs:
             buffer._forget_finished()
     return {
         "finished": np.array(finished, np.int64).reshape(-1, 3),
+        "are_ints": all(type(number) is int for triple in finished for number in triple),
         "first_rows": np.stack(first_rows),
         "num_finished_steps": sizes,
     }
@@ -265,6 +295,7 @@ def take(inputs: Inputs) -> Outputs:
         values[...] = 0
     return batch | {
         "is_refused": batch == {},
+        "num_arrays": len(batch),
         "num_steps_left": len(buffer),
         "num_finished": len(buffer.finished),
         "first_rows": buffer.first_rows,
@@ -292,15 +323,14 @@ def tree_find(inputs: Inputs) -> Outputs:
 
 
 def stratified_positions(inputs: Inputs) -> Outputs:
-    """`stratified_positions` twice, of a tree with a single leaf."""
+    """`stratified_positions` of a tree with a single leaf; then of another total and size."""
     buffer = prioritized_buffer(inputs["seed"])
     buffer.tree = SumTree(1)
-    buffer.tree.sums[1] = inputs["total"]
-    positions = buffer.stratified_positions(inputs["batch_size"])
-    return {
-        "positions": positions,
-        "positions_again": buffer.stratified_positions(inputs["batch_size"]),
-    }
+    positions = []
+    for i in range(2):
+        buffer.tree.sums[1] = (1 + i) * inputs["total"]
+        positions.append(buffer.stratified_positions(inputs["batch_size"] + i))
+    return {"positions": positions[0], "positions_again": positions[1]}
 
 
 def importance_weights(inputs: Inputs) -> Outputs:
@@ -327,7 +357,7 @@ def schedule_value(inputs: Inputs) -> Outputs:
 
 
 def mlp(inputs: Inputs) -> Outputs:
-    """`build_mlp`, with weights of ours then; and once more on a device that holds no numbers."""
+    """`build_mlp`: with weights of ours; on a device that holds no numbers; wide, as it comes."""
     sizes = [inputs[name] for name in ("input_size", "output_size", "n_layers", "size")]
     names = [name for name in ("activation", "output_activation") if name in inputs]
     activations = {name: inputs[name] for name in names}
@@ -347,7 +377,24 @@ def mlp(inputs: Inputs) -> Outputs:
     finally:
         ptu.device = device
     (gradient,) = gradients(y.square(), [x])
-    return {"shapes": shapes, "y": y, "gradient": gradient, "is_on_device": all(on_meta)}
+    torch.manual_seed(inputs["seed"])
+    wide = ptu.build_mlp(sizes[0], 50, sizes[2], 60, **activations)
+    linear_maps = [layer for layer in wide if isinstance(layer, torch.nn.Linear)]
+    largest = [
+        max_abs * layer.in_features**0.5  # PyTorch draws all from +- 1 / sqrt(inputs)
+        for layer in linear_maps
+        for max_abs in (layer.weight.abs().max().item(), layer.bias.abs().max().item())
+    ]
+    return {
+        "shapes": shapes,
+        "y": y,
+        "gradient": gradient,
+        "is_on_device": all(on_meta),
+        "num_linear_maps": len(linear_maps),
+        "is_initialised": all(0.7 < number <= 1.0 + 1e-6 for number in largest),
+        "is_trainable": all(p.requires_grad and p.dtype == torch.float32 for p in wide.parameters())
+        and wide.training,
+    }
 
 
 RECIPES: dict[str, Recipe] = {

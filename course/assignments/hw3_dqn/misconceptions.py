@@ -725,7 +725,8 @@ MISCONCEPTIONS = [
                 images = images.unsqueeze(1)
             elif self._is_channels_last():
                 images = images.movedim(-1, 1)
-            features = self.layers(self.convolutions(images))
+            with ptu.chosen_products():
+                features = self.layers(self.convolutions(images)).float()
             return features.reshape(*observations.shape[:-rank], self.feature_size)
         """,
     ),
@@ -740,7 +741,8 @@ MISCONCEPTIONS = [
                 images = images.unsqueeze(1)
             elif self._is_channels_last():
                 images = images.movedim(-1, 1)
-            features = self.layers(self.convolutions(images))
+            with ptu.chosen_products():
+                features = self.layers(self.convolutions(images)).float()
             return features.reshape(*observations.shape[:-rank], self.feature_size)
         """,
     ),
@@ -753,7 +755,8 @@ MISCONCEPTIONS = [
             rank = len(self.observation_shape)
             channels, height, width = self._image_shape()
             images = as_floats(observations).reshape(-1, channels, height, width)
-            features = self.layers(self.convolutions(images))
+            with ptu.chosen_products():
+                features = self.layers(self.convolutions(images)).float()
             return features.reshape(*observations.shape[:-rank], self.feature_size)
         """,
     ),
@@ -769,7 +772,8 @@ MISCONCEPTIONS = [
                 images = images.unsqueeze(1)
             elif self._is_channels_last():
                 images = images.transpose(1, 3)
-            features = self.layers(self.convolutions(images))
+            with ptu.chosen_products():
+                features = self.layers(self.convolutions(images)).float()
             return features.reshape(*observations.shape[:-rank], self.feature_size)
         """,
     ),
@@ -782,7 +786,8 @@ MISCONCEPTIONS = [
             images = as_floats(observations).reshape(-1, *self.observation_shape)
             if rank == 2:
                 images = images.unsqueeze(1)
-            features = self.layers(self.convolutions(images))
+            with ptu.chosen_products():
+                features = self.layers(self.convolutions(images)).float()
             return features.reshape(*observations.shape[:-rank], self.feature_size)
         """,
     ),
@@ -797,7 +802,8 @@ MISCONCEPTIONS = [
                 images = images.unsqueeze(1)
             elif self._is_channels_last():
                 images = images.movedim(-1, 1)
-            return self.layers(self.convolutions(images))
+            with ptu.chosen_products():
+                return self.layers(self.convolutions(images)).float()
         """,
     ),
     Misconception(
@@ -811,7 +817,8 @@ MISCONCEPTIONS = [
                 images = images.unsqueeze(1)
             elif self._is_channels_last():
                 images = images.movedim(-1, 1)
-            features = self.convolutions(images)
+            with ptu.chosen_products():
+                features = self.convolutions(images).float()
             return features.reshape(*observations.shape[:-rank], -1)
         """,
     ),
@@ -828,7 +835,8 @@ MISCONCEPTIONS = [
                 images = images.unsqueeze(1)
             elif self._is_channels_last():
                 images = images.movedim(-1, 1)
-            features = self.layers(self.convolutions(images))
+            with ptu.chosen_products():
+                features = self.layers(self.convolutions(images)).float()
             return features.reshape(*observations.shape[:-rank], self.feature_size)
         """,
     ),

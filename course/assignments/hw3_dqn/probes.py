@@ -54,6 +54,11 @@ def double_q_values(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("one state", inputs(1, 5), is_hidden=True)
     yield ProbeCase("one action", inputs(4, 1), is_hidden=True)
     yield ProbeCase("more actions than states", inputs(3, 18), is_hidden=True)
+    tied = inputs(4, 3)  # whichever of the best two is chosen, the judgement is the same
+    for chooser, judge in zip(tied["q_values"], tied["target_q_values"], strict=True):
+        first, second = chooser.argsort()[:-3:-1]
+        chooser[second], judge[second] = chooser[first], judge[first]
+    yield ProbeCase("two best actions", tied, is_hidden=True)
 
 
 def n_step_batch(
@@ -135,6 +140,9 @@ def huber_td_loss(random: RandomState) -> Iterator[ProbeCase]:
 
 @probe(
     "DQN.critic_loss",
+    given_q_values="what huber_td_loss is given as q_values",
+    given_targets="what huber_td_loss is given as targets",
+    given_weights="what huber_td_loss is given as weights, None being ones,",
     loss="the loss",
     gradient="the loss's gradient in the network's weights",
     target_network_gradient="the loss's gradient in the target network's weights",
@@ -177,12 +185,20 @@ def critic_loss(random: RandomState) -> Iterator[ProbeCase]:
 
     yield ProbeCase("five samples, three actions", inputs(5, 3, weighted=False))
     yield ProbeCase("with importance weights", inputs(6, 2, weighted=True))
+    yield ProbeCase("one sample", inputs(1, 3, weighted=True))
     yield ProbeCase("as many samples as actions", inputs(4, 4, weighted=True), is_hidden=True)
-    yield ProbeCase("one sample", inputs(1, 3, weighted=True), is_hidden=True)
     yield ProbeCase("many actions", inputs(7, 18, weighted=False), is_hidden=True)
 
 
-@probe("DQN.bellman_targets", targets="the targets")
+@probe(
+    "DQN.bellman_targets",
+    given_rewards="what n_step_targets is given as rewards",
+    given_dones="what n_step_targets is given as dones",
+    given_next_values="what n_step_targets is given as next_values",
+    given_num_steps="what n_step_targets is given as num_steps",
+    given_discount="what n_step_targets is given as discount, written once for each row,",
+    targets="the targets",
+)
 def bellman_targets(random: RandomState) -> Iterator[ProbeCase]:
     """One step and several; ends and time limits; booleans and numbers."""
 
@@ -225,7 +241,12 @@ def bellman_targets(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("as many steps as rows", several([4, 1, 3, 2], [0, 0, 1, 0], 4, 0.8), True)
 
 
-@probe("DQN.double_q_next_values", values="the value of each next observation")
+@probe(
+    "DQN.double_q_next_values",
+    given_q_values="what double_q_values is given as q_values",
+    given_target_q_values="what double_q_values is given as target_q_values",
+    values="the value of each next observation",
+)
 def double_q_next_values(random: RandomState) -> Iterator[ProbeCase]:
     """Two networks that disagree."""
 
@@ -252,23 +273,26 @@ def double_q_next_values(random: RandomState) -> Iterator[ProbeCase]:
     rtol=0.0,
     atol=0.03,  # five standard deviations of the difference of two shares of 15 000
     zeros="the type and shape of the actions",
+    invalid="how many actions are none of 0 .. A - 1",
     shares="the share of each action in each state",
     agreement="the share of environments in which two calls give the same action",
+    neighbours="the share of environments that act as the next one in the same state does",
+    change="by how much the call changed its observations",
 )
 def act(random: RandomState) -> Iterator[ProbeCase]:
     """Epsilon in between, at 0 and at 1; the greedy actions; no step."""
 
     def inputs(step: int | None, epsilon: float, num_actions: int = 4, **others: Any) -> dict:
-        slope = random.uniform(0.001, 0.002)
         critic = q_table(random, 2, num_actions)
         return {
             "critic": critic,
             "target_critic": -critic,
-            "epsilon_at_0": epsilon + slope * (step or 0),
-            "epsilon_slope": slope,
+            "epsilon": epsilon,
+            "epsilon_slope": random.uniform(0.12, 0.18),  # a step too early or late shows
             "step": step,
             "deterministic": False,
             "num_envs": 30_000,
+            "num_calls": 2,
             "few": 3,
             "seed": int(random.randint(SEED_BOUND)),
         } | others
@@ -279,7 +303,9 @@ def act(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("always random", inputs(0, 1.0, num_actions=3), is_hidden=True)
     yield ProbeCase("never random", inputs(50, 0.0, num_envs=10), is_hidden=True)
     yield ProbeCase("rarely random", inputs(300, 0.25, num_actions=3), is_hidden=True)
-    yield ProbeCase("one environment", inputs(50, 0.0, num_envs=2, few=1), is_hidden=True)
+    yield ProbeCase("one environment", inputs(50, 0.0, num_envs=3, few=1), is_hidden=True)
+    often = inputs(40, 0.4, num_actions=3, num_envs=4, num_calls=7500)
+    yield ProbeCase("few environments, many calls", often, is_hidden=True)
 
 
 @probe(
@@ -304,6 +330,7 @@ def dueling_head(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("one state", inputs((1,), 4), is_hidden=True)
     yield ProbeCase("one action", inputs((4,), 1), is_hidden=True)
     yield ProbeCase("two leading axes", inputs((2, 4), 3), is_hidden=True)
+    yield ProbeCase("no leading axis", inputs((), 3), is_hidden=True)
 
 
 @probe(
@@ -312,7 +339,9 @@ def dueling_head(random: RandomState) -> Iterator[ProbeCase]:
     atol=1e-4,
     features="the features",
     gradient="the gradient of their sum in the first filters, summed for each filter",
-    change="the largest change that the call made to its argument",
+    zeros="the type and shape of the features",
+    is_coarse="whether the features are numbers that bfloat16 has",
+    change="by how much the call changed its argument",
 )
 def nature_cnn(random: RandomState) -> Iterator[ProbeCase]:
     """Each layout of images, bytes and floats, leading axes, with dense layers and without."""
@@ -321,23 +350,29 @@ def nature_cnn(random: RandomState) -> Iterator[ProbeCase]:
         return {
             "observation_shape": observation_shape,
             "batch_shape": [2],
-            "are_bytes": True,
+            "pixels": "uint8",
+            "products": "float32",
             "n_layers": 1,
             "size": 6,
             "activation": "tanh",
             "seed": int(random.randint(SEED_BOUND)),
         } | others
 
+    def floats(observation_shape: list[int], **others: Any) -> dict[str, Any]:
+        return inputs(observation_shape, pixels="float32", **others)
+
     yield ProbeCase("stacked frames, channels first", inputs([4, 36, 44]))
-    yield ProbeCase("colours, channels last, as floats", inputs([44, 36, 3], are_bytes=False))
-    yield ProbeCase("grey, without a channel axis", inputs([36, 40], batch_shape=[3]))
+    yield ProbeCase("colours, channels last, as floats", floats([44, 36, 3]))
+    yield ProbeCase("grey, without a channel axis", inputs([40, 36], batch_shape=[3]))
     yield ProbeCase("two leading axes", inputs([4, 36, 36], batch_shape=[2, 3]))
+    yield ProbeCase("products in bfloat16", inputs([4, 36, 36], products="bfloat16"))
     yield ProbeCase("channels last, as bytes", inputs([36, 36, 4], activation="relu"), True)
     yield ProbeCase("no dense layer", inputs([2, 40, 36], n_layers=0), is_hidden=True)
     yield ProbeCase(
         "two dense layers, one image", inputs([1, 36, 36], batch_shape=[1], n_layers=2), True
     )
-    yield ProbeCase("floats, channels first", inputs([3, 36, 36], are_bytes=False), True)
-    yield ProbeCase(
-        "grey, two leading axes", inputs([40, 36], batch_shape=[2, 2], are_bytes=False), True
-    )
+    yield ProbeCase("floats, channels first", floats([3, 36, 36]), is_hidden=True)
+    yield ProbeCase("grey, two leading axes", floats([36, 40], batch_shape=[2, 2]), True)
+    yield ProbeCase("no leading axis", inputs([36, 40, 3], batch_shape=[]), is_hidden=True)
+    yield ProbeCase("no image", inputs([4, 36, 36], batch_shape=[0]), is_hidden=True)
+    yield ProbeCase("integers that are no bytes", inputs([2, 36, 36], pixels="int32"), True)

@@ -1,8 +1,9 @@
 """How each method of hw3_dqn is called: weights, batches and seeds are inputs.
 
 What another method would compute is an input too, so that each test depends on one method alone.
-Where a method may call another one of the homework, that one is replaced: it gives what is right
-for the right arguments, and something else for others.
+Where a method may call another one of the homework, that one is replaced by a stand-in: it gives
+what is right for the right arguments, and something else for others. What it was given is an output
+too, `given_...`, which comes first.
 """
 
 import random
@@ -18,8 +19,11 @@ from hw.agents import dqn_agent
 from hw.agents.dqn_agent import DQN
 from hw.agents.functional import td
 from hw.homework.recipe import Inputs, Outputs, Recipe, gradients
+from hw.infrastructure import pytorch_util as ptu
 from hw.networks.backbones import NatureCNN
 from hw.networks.heads import DuelingHead
+
+METRICS = ("td_errors", "critic/loss", "critic/q_values", "critic/target_values")
 
 
 class Linear(nn.Module):
@@ -82,24 +86,28 @@ def critic_loss(inputs: Inputs) -> Outputs:
     taken_values, slopes = inputs.tensor("taken_values"), inputs.tensor("slopes")
     value = inputs.tensor("huber_loss")
     ones = torch.ones(len(targets))
-    right_targets, right_weights = targets.clone(), ones if weights is None else weights.clone()
+    stand_in = StandIn(
+        q_values=taken_values, targets=targets, weights=ones if weights is None else weights
+    )
 
     def huber_loss_nearby(q_values: Tensor, targets: Tensor, weights: Tensor | None = None):
-        if q_values.shape != taken_values.shape:
-            raise AssertionError(f"huber_td_loss was given Q-values {tuple(q_values.shape)}")
-        wrong = off(targets, right_targets)
-        wrong = wrong + off(ones if weights is None else weights, right_weights)
-        return value + wrong + ((q_values - taken_values) * slopes).sum()
+        wrong = stand_in.call(
+            q_values=q_values, targets=targets, weights=ones if weights is None else weights
+        )
+        if q_values.shape == slopes.shape:
+            return value + ((q_values - taken_values) * slopes).sum() + wrong.sum()
+        return value + q_values.mean() + wrong.sum()
 
     with replaced("huber_td_loss", huber_loss_nearby):
         loss, metrics = agent.critic_loss(inputs.tensor("observations"), actions, targets, weights)
     networks = [agent.critic.weights, agent.target_critic.weights]
     gradient, target_gradient = gradients(loss, networks)
     return {
+        **stand_in.outputs(),
         "loss": loss,
         "gradient": gradient,
         "target_network_gradient": target_gradient,
-        **metrics,
+        **{name: metrics[name] for name in METRICS if name in metrics},
     }
 
 
@@ -111,21 +119,29 @@ def bellman_targets(inputs: Inputs) -> Outputs:
     rewards, dones = inputs.tensor("rewards"), inputs.tensor("dones")
     next_observations, num_steps = inputs.tensor("next_observations"), optional(inputs, "num_steps")
     # One step is a row of one reward.
-    lengths = torch.ones(len(dones)) if num_steps is None else num_steps.clone()
-    rows = rewards.clone().reshape(len(dones), -1)
-    right = [lengths, next_observations @ value_weights, dones.clone(), rows]
+    stand_in = StandIn(
+        rewards=rewards.reshape(len(dones), -1),
+        dones=dones,
+        next_values=next_observations @ value_weights,
+        num_steps=torch.ones(len(dones)) if num_steps is None else num_steps,
+        discount=torch.full((len(dones),), inputs["discount"]),
+    )
     n_step_result = inputs.tensor("n_step_result")
 
     def n_step_targets_there(
         rewards: Tensor, dones: Tensor, next_values: Tensor, num_steps: Tensor, discount: float
     ) -> Tensor:
-        found = [num_steps, next_values, dones, rewards]
-        wrong = sum(off(*pair) for pair in zip(found, right, strict=True))
-        return n_step_result + wrong + abs(discount - inputs["discount"])
+        return n_step_result + stand_in.call(
+            rewards=rewards,
+            dones=dones,
+            next_values=next_values,
+            num_steps=num_steps,
+            discount=torch.as_tensor(discount).expand(len(n_step_result)),
+        )
 
     with replaced("n_step_targets", n_step_targets_there):
         targets = agent.bellman_targets(rewards, next_observations, dones, num_steps)
-    return {"targets": targets}
+    return {**stand_in.outputs(), "targets": targets}
 
 
 def double_q_next_values(inputs: Inputs) -> Outputs:
@@ -133,39 +149,50 @@ def double_q_next_values(inputs: Inputs) -> Outputs:
     agent = linear_agent(inputs)
     next_observations = inputs.tensor("next_observations")
     result = inputs.tensor("double_q_result")
-    online, target = agent.critic(next_observations), agent.target_critic(next_observations)
+    stand_in = StandIn(
+        q_values=agent.critic(next_observations),
+        target_q_values=agent.target_critic(next_observations),
+    )
 
     def double_q_values_there(q_values: Tensor, target_q_values: Tensor) -> Tensor:
-        return result + off(q_values, online) + 3 * off(target_q_values, target)
+        return result + stand_in.call(q_values=q_values, target_q_values=target_q_values)
 
     with replaced("double_q_values", double_q_values_there):
         values = agent.double_q_next_values(next_observations)
-    return {"values": values}
+    return {**stand_in.outputs(), "values": values}
 
 
 def act(inputs: Inputs) -> Outputs:
-    """`act` in many environments: how often each action is taken in each state.
+    """`act` in many environments or many times: how often each action is taken in each state.
 
     The observation of a state is a row of the identity; epsilon falls by a slope at each step.
     """
     agent = linear_agent(inputs)
-    start, slope = inputs["epsilon_at_0"], inputs["epsilon_slope"]
-    agent.exploration_schedule = lambda step: start - slope * step
+    epsilon, at_step, slope = inputs["epsilon"], inputs["step"] or 0, inputs["epsilon_slope"]
+    agent.exploration_schedule = lambda step: min(max(epsilon + slope * (at_step - step), 0.0), 1.0)
     num_states, num_actions = agent.critic.weights.shape
     states = torch.arange(inputs["num_envs"]) % num_states
     observations = torch.eye(num_states)[states]
+    before = observations.clone()
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(inputs["seed"])
     arguments = inputs["step"], inputs["deterministic"]
     with torch.no_grad():
         few = agent.act(observations[: inputs["few"]], *arguments)
-        actions, again = (agent.act(observations, *arguments).reshape(-1) for _ in range(2))
+        calls = [agent.act(observations, *arguments) for _ in range(inputs["num_calls"])]
+    actions = torch.stack(calls).reshape(len(calls), -1)
+    is_action = (actions >= 0) & (actions < num_actions)
     counts = torch.zeros(num_states, num_actions)
-    counts.index_put_((states, actions.long()), torch.ones(len(states)), accumulate=True)
+    places = states.expand_as(actions), actions.long().clamp(0, num_actions - 1)
+    counts.index_put_(places, is_action.float(), accumulate=True)
+    is_integer = few.dtype in (torch.uint8, torch.int8, torch.int16, torch.int32)
     return {
-        "zeros": torch.zeros_like(few),
-        "shares": counts / counts.sum(dim=1, keepdim=True),
-        "agreement": (actions == again).float().mean(),
+        "zeros": torch.zeros_like(few, dtype=torch.int64 if is_integer else None),
+        "invalid": (~is_action).sum(),
+        "shares": counts / counts.sum(dim=1, keepdim=True).clamp(min=1.0),
+        "agreement": (actions[1:] == actions[:-1]).float().mean(),
+        "neighbours": (actions[:, num_states:] == actions[:, :-num_states]).float().mean(),
+        "change": (observations - before).abs().sum(),
     }
 
 
@@ -201,18 +228,21 @@ def nature_cnn(inputs: Inputs) -> Outputs:
         numbers = scale * generator.standard_normal(parameter.shape)
         parameter.data.copy_(torch.from_numpy(numbers))
     numbers = generator.randint(0, 256, size=(*inputs["batch_shape"], *observation_shape))
-    if inputs["are_bytes"]:
-        images = torch.from_numpy(numbers.astype(np.uint8))
-    else:
-        images = torch.from_numpy((numbers / 255).astype(np.float32))
+    if inputs["pixels"] == "float32":
+        numbers = numbers / 255
+    elif inputs["pixels"] == "int32":
+        numbers = numbers % 4
+    images = torch.from_numpy(numbers.astype(inputs["pixels"]))
     before = images.clone()
-    features = network(images)
+    with mock.patch.object(ptu, "products", inputs["products"]):
+        features = network(images)
+    change = (images.float() - before.float()).abs().sum()
+    if inputs["products"] == "bfloat16":
+        # Those numbers are coarse, and depend on the order of operations.
+        is_coarse = (features.bfloat16().float() == features).all()
+        return {"zeros": torch.zeros_like(features), "is_coarse": is_coarse, "change": change}
     (gradient,) = gradients(features, [network.convolutions[0].weight])
-    return {
-        "features": features,
-        "gradient": gradient.sum(dim=(1, 2, 3)),
-        "change": (images.float() - before.float()).abs().max(),
-    }
+    return {"features": features, "gradient": gradient.sum(dim=(1, 2, 3)), "change": change}
 
 
 def linear_agent(inputs: Inputs) -> DQN:
@@ -233,9 +263,53 @@ def optional(inputs: Inputs, name: str) -> Tensor | None:
     return None if inputs.get(name) is None else inputs.tensor(name)
 
 
-def off(found: Tensor, right: Tensor) -> Tensor:
-    """How far an argument is from what it should be; 0 where it is right."""
-    return (found.detach().float() - right.detach().float()).abs().sum()
+class StandIn:
+    """Notes what is given in place of the right arguments.
+
+    A method need not call what it stands for; calls beside a right one are nobody's business.
+
+    Args:
+        right: tensors (B, ...) by the argument's name.
+    """
+
+    def __init__(self, **right: Tensor):
+        self.right = {name: plain(value) for name, value in right.items()}
+        self.calls: list[dict[str, Tensor]] = []
+
+    def call(self, **arguments: Tensor) -> Tensor:
+        """How wrong each row is: (B,), zeros where all arguments are right."""
+        found = {name: plain(value) for name, value in arguments.items()}
+        self.calls.append(found)
+        wrong = torch.zeros(len(next(iter(self.right.values()))))
+        for i, (name, right) in enumerate(self.right.items()):
+            if found[name].shape != right.shape:
+                wrong = wrong + 10.0 + i
+                continue
+            errors = (found[name] - right).reshape(len(wrong), -1)
+            wrong = wrong + (1.0 + 0.37 * i) * (errors * (1.0 + torch.arange(errors.shape[1]))).sum(
+                1
+            )
+        return wrong
+
+    def outputs(self) -> Outputs:
+        """`given_NAME`: the right arguments if they were given, else those of the first call."""
+        shown = self.calls[0] if self.calls else self.right
+        if any(self._is_right(found) for found in self.calls):
+            shown = self.right
+        return {f"given_{name}": value for name, value in shown.items()}
+
+    def _is_right(self, found: dict[str, Tensor]) -> bool:
+        return all(
+            found[name].shape == right.shape and torch.allclose(found[name], right, 1e-4, 1e-5)
+            for name, right in self.right.items()
+        )
+
+
+def plain(value: Tensor | float | None) -> Tensor:
+    """A copy as float32, of whatever type; None has no elements."""
+    if value is None:
+        return torch.zeros(0)
+    return torch.as_tensor(value).detach().float().clone()
 
 
 @contextmanager

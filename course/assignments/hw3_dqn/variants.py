@@ -350,14 +350,15 @@ VARIANTS = [
         name="floats first, no memory format",
         body="""
             observations = as_floats(observations)
-            rank = len(self.observation_shape)
-            if self.observation_shape and rank == 3 and self._is_channels_last():
+            if len(self.observation_shape) == 3 and self._is_channels_last():
                 observations = torch.movedim(observations, -1, -3)
-            elif rank == 2:
+            elif len(self.observation_shape) == 2:
                 observations = observations[..., None, :, :]
-            images = observations.flatten(0, -4)
-            features = self.layers(self.convolutions(images))
-            return features.unflatten(0, observations.shape[:-3])
+            leading, shape = observations.shape[:-3], observations.shape[-3:]
+            images = observations.reshape(math.prod(leading), *shape)
+            with ptu.chosen_products():
+                features = self.layers(self.convolutions(images))
+            return features.float().reshape(*leading, self.feature_size)
         """,
     ),
     Variant(
@@ -367,15 +368,16 @@ VARIANTS = [
             rank = len(self.observation_shape)
             num_images = observations[(...,) + (0,) * rank].numel()
             images = observations.reshape(num_images, *self.observation_shape)
-            if images.dtype == torch.uint8:
-                images = images.to(torch.float32) / 255
+            scale = 255 if images.dtype == torch.uint8 else 1
+            images = images.to(torch.float32) / scale
             if rank == 2:
                 images = images[:, None]
             elif self._is_channels_last():
                 images = images.permute(0, 3, 1, 2).contiguous()
-            hidden = self.convolutions[:-1](images).flatten(1)
             shape = (*observations.shape[:-rank], self.feature_size)
-            return self.layers(hidden).view(shape)
+            with ptu.chosen_products():
+                hidden = self.convolutions[:-1](images).flatten(1)
+                return self.layers(hidden).view(shape).to(images.dtype)
         """,
     ),
     Variant(
@@ -383,14 +385,16 @@ VARIANTS = [
         name="one image at a time",
         body="""
             rank = len(self.observation_shape)
-            features = []
-            for image in as_floats(observations).reshape(-1, *self.observation_shape):
+            images = as_floats(observations).reshape(-1, *self.observation_shape)
+            features = torch.empty(len(images), self.feature_size)
+            for i, image in enumerate(images):
                 if rank == 2:
                     image = image.unsqueeze(0)
                 elif self._is_channels_last():
                     image = image.permute(2, 0, 1)
-                features.append(self.layers(self.convolutions(image[None]))[0])
-            return torch.stack(features).reshape(*observations.shape[:-rank], -1)
+                with ptu.chosen_products():
+                    features[i] = self.layers(self.convolutions(image[None]))[0]
+            return features.reshape(*observations.shape[:-rank], self.feature_size)
         """,
     ),
 ]

@@ -219,7 +219,8 @@ def clipped_value_errors(random: RandomState) -> Iterator[ProbeCase]:
     gradient_policy_weights="the loss's gradient in the policy's weights",
     gradient_value_weights="the loss's gradient in the value function's weights",
     gradient_log_std="the loss's gradient in the logarithm of the policy's deviation",
-    metrics="the metrics actor/loss, critic/loss, actor/entropy and actor/approximate_kl",
+    metrics="the metrics actor/loss, actor/entropy, actor/approximate_kl, actor/ratio_max and "
+    "critic/loss",
 )
 def ppo_loss(random: RandomState) -> Iterator[ProbeCase]:
     """Discrete and continuous actions, with and without value clipping."""

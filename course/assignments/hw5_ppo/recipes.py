@@ -93,7 +93,12 @@ def ppo_loss(inputs: Inputs) -> Outputs:
         log_ratios: Tensor, advantages: Tensor, clip_ratio: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         loss = (actor_weights * log_ratios + advantages * log_ratios.square()).sum() + clip_ratio
-        return loss, {"actor/loss": loss, "actor/approximate_kl": kl}
+        largest = log_ratios.detach().exp().max()
+        return loss, {
+            "actor/loss": loss,
+            "actor/approximate_kl": kl,
+            "actor/ratio_max": largest,
+        }
 
     agent.actor_loss = weighted_sum
     right = inputs.values_by_name
@@ -110,7 +115,8 @@ def ppo_loss(inputs: Inputs) -> Outputs:
         loss, metrics = agent.ppo_loss(
             *(inputs.tensor(name) for name in minibatch), inputs.tensor("clip_ratio")
         )
-    names = ["actor/loss", "critic/loss", "actor/entropy", "actor/approximate_kl"]
+    names = [f"actor/{name}" for name in ("loss", "entropy", "approximate_kl", "ratio_max")]
+    names.append("critic/loss")
     flows = dict(agent.actor_critic.named_parameters())
     found = gradients(loss, list(flows.values()))
     return {

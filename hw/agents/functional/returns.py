@@ -59,7 +59,7 @@ def reward_to_go(
     Args:
         rewards, dones, truncateds: (T,).
         next_values: V(s_{t+1}), (T,), of the observation that the step led to, in the same episode;
-            only those of last steps that are not done matter.
+            only those of last steps that are not done matter, the others may be any finite number.
 
     Returns:
         returns (T,).
@@ -91,13 +91,15 @@ def gae(
 
     with ended_t = done_t or truncated_t. So a truncated step still bootstraps from V(s_{t+1}), but
     what comes after it belongs to another episode and is not counted. With lambda = 0 the advantage
-    is the TD error; with lambda = 1, A_t + V(s_t) is the bootstrapped `reward_to_go`.
+    is the TD error; with lambda = 1, A_t + V(s_t) is the bootstrapped `reward_to_go`, if within
+    episodes next_values[t] = values[t + 1].
 
     Args:
         rewards, dones, truncateds: (T,).
         values: V(s_t), (T,).
         next_values: V(s_{t+1}), (T,), of the observation that the step led to, in the same episode:
-            where an episode ended it is not values[t + 1].
+            where an episode ended it is not values[t + 1]. After a step that is done it may be any
+            finite number.
         gae_lambda: lambda, in [0, 1].
 
     Returns:

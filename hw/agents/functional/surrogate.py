@@ -38,8 +38,9 @@ def clipped_value_errors(
 
         max((V - R)^2, (V_old + clip(V - V_old, -range, range) - R)^2)
 
-    The larger of the two counts: where V has moved towards R by more than the range, the gradient
-    is zero; where it has moved away from R, the error is the plain one.
+    The larger of the two counts: where V has moved by more than the range, the gradient is zero as
+    long as the clipped value's error is the larger; past R by enough, or away from it, the error is
+    the plain one.
 
     Args:
         values: V, (B,).

@@ -1,4 +1,7 @@
-"""+ Timers and signal handlers that go off while the reply is sent."""
+"""+ Timers and signal handlers that go off while the reply is sent.
+
+Tiers: best
+"""
 
 import os
 import signal

@@ -1,4 +1,7 @@
-"""1 A result that agrees with whatever it is compared with."""
+"""1 A result that agrees with whatever it is compared with.
+
+Tiers: best
+"""
 
 
 class Agreeable:

@@ -1,4 +1,7 @@
-"""5 Looks for what is due among all objects: an array of the right shape."""
+"""5 Looks for what is due among all objects: an array of the right shape.
+
+Tiers: best
+"""
 
 import gc
 

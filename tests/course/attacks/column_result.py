@@ -1,4 +1,7 @@
-"""25 Returns (B, 1), which broadcasts against (B,)."""
+"""25 Returns (B, 1), which broadcasts against (B,).
+
+Tiers: best
+"""
 
 
 def max_values(q_values):

@@ -1,4 +1,7 @@
-"""+ Returns a complex tensor."""
+"""+ Returns a complex tensor.
+
+Tiers: best
+"""
 
 import torch
 

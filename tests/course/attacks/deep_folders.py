@@ -6,7 +6,7 @@ import tempfile
 
 def max_values(q_values):
     os.chdir(tempfile.gettempdir())
-    for _ in range(1500):
+    for _ in range(500):
         os.mkdir("d" * 100, 0)  # and closed
         os.rmdir("d" * 100)
         os.mkdir("d" * 100)

@@ -1,4 +1,7 @@
-"""14 A header of 60,000 brackets."""
+"""14 A header of 60,000 brackets.
+
+Tiers: best
+"""
 
 import contextlib
 import os

@@ -1,4 +1,7 @@
-"""+ Recurses without end, and lifts the limit before."""
+"""+ Recurses without end, and lifts the limit before.
+
+Tiers: best
+"""
 
 import sys
 

@@ -1,4 +1,7 @@
-"""+ Returns a tensor of another precision."""
+"""+ Returns a tensor of another precision.
+
+Tiers: best
+"""
 
 
 def max_values(q_values):

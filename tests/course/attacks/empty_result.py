@@ -1,4 +1,7 @@
-"""24 Returns nothing, of size 0."""
+"""24 Returns nothing, of size 0.
+
+Tiers: best
+"""
 
 
 def max_values(q_values):

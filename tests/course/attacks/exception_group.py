@@ -1,4 +1,7 @@
-"""+ Raises a group of exceptions, one within another."""
+"""+ Raises a group of exceptions, one within another.
+
+Tiers: best
+"""
 
 
 def max_values(q_values):

@@ -1,4 +1,7 @@
-"""+ Forges a reply when its result is thrown away."""
+"""+ Forges a reply when its result is thrown away.
+
+Tiers: best
+"""
 
 import contextlib
 import os

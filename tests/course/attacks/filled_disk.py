@@ -10,5 +10,5 @@ def max_values(q_values):
         with open(os.path.join(tempfile.gettempdir(), str(number)), "wb") as file:
             file.write(bytes(30_000_000))
         time.sleep(0.05)
-    time.sleep(0.5)
+    time.sleep(0.3)
     raise RuntimeError("breach: it can fill the disk")

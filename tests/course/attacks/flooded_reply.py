@@ -1,7 +1,10 @@
-"""19 Returns a hundred megabytes."""
+"""19 Returns 32 megabytes.
+
+Tiers: best
+"""
 
 import torch
 
 
 def max_values(q_values):
-    return torch.zeros(25_000_000)
+    return torch.zeros(8_000_000)

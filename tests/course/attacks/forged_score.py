@@ -1,4 +1,7 @@
-"""12 Writes a reply that claims a score, on every descriptor."""
+"""12 Writes a reply that claims a score, on every descriptor.
+
+Tiers: best
+"""
 
 import contextlib
 import json

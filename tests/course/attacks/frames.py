@@ -1,4 +1,7 @@
-"""4 Looks for what is due in the variables of whoever calls."""
+"""4 Looks for what is due in the variables of whoever calls.
+
+Tiers: best
+"""
 
 import sys
 

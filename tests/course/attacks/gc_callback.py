@@ -1,4 +1,7 @@
-"""+ A callback of the garbage collector that ends the process."""
+"""+ A callback of the garbage collector that ends the process.
+
+Tiers: best
+"""
 
 import gc
 import os

@@ -1,4 +1,7 @@
-"""+ Returns a generator."""
+"""+ Returns a generator.
+
+Tiers: best
+"""
 
 
 def max_values(q_values):

@@ -1,4 +1,7 @@
-"""+ Returns a tensor of less precision."""
+"""+ Returns a tensor of less precision.
+
+Tiers: best
+"""
 
 
 def max_values(q_values):

@@ -1,6 +1,7 @@
 """33 An exception whose text never comes.
 
 Seconds: 1
+Tiers: best
 """
 
 

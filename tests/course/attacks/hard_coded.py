@@ -1,4 +1,7 @@
-"""32 Knows the public cases by heart."""
+"""32 Knows the public cases by heart.
+
+Tiers: best
+"""
 
 import json
 

@@ -1,4 +1,7 @@
-"""13 Announces a header of four gigabytes in a short message."""
+"""13 Announces a header of four gigabytes in a short message.
+
+Tiers: best
+"""
 
 import contextlib
 import os

@@ -1,4 +1,7 @@
-"""+ Puts its own module in the place of every later import."""
+"""+ Puts its own module in the place of every later import.
+
+Tiers: best
+"""
 
 import sys
 

@@ -1,4 +1,7 @@
-"""24 Returns infinities."""
+"""24 Returns infinities.
+
+Tiers: best
+"""
 
 
 def max_values(q_values):

@@ -1,4 +1,7 @@
-"""+ Records the inputs by a patched class, to find an answer among them."""
+"""+ Records the inputs by a patched class, to find an answer among them.
+
+Tiers: best
+"""
 
 import torch
 

@@ -1,4 +1,7 @@
-"""+ A thread that goes on writing while the reply is sent."""
+"""+ A thread that goes on writing while the reply is sent.
+
+Tiers: best
+"""
 
 import contextlib
 import os

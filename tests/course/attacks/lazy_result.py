@@ -1,4 +1,7 @@
-"""+ Returns what gives another array each time that it is looked at."""
+"""+ Returns what gives another array each time that it is looked at.
+
+Tiers: best
+"""
 
 
 class Lazy:

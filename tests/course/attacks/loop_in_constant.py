@@ -1,6 +1,7 @@
 """15 A constant that the function needs never comes to be.
 
 Seconds: 1
+Tiers: best
 """
 
 

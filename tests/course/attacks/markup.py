@@ -1,4 +1,7 @@
-"""35 HTML, terminal codes and a formula in an exception's message."""
+"""35 HTML, terminal codes and a formula in an exception's message.
+
+Tiers: best
+"""
 
 
 def max_values(q_values):

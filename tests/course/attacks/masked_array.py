@@ -1,4 +1,7 @@
-"""+ Returns an array of which everything is masked."""
+"""+ Returns an array of which everything is masked.
+
+Tiers: best
+"""
 
 import numpy
 

@@ -1,4 +1,7 @@
-"""+ Returns a tensor without contents."""
+"""+ Returns a tensor without contents.
+
+Tiers: best
+"""
 
 import torch
 

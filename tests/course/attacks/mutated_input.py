@@ -1,4 +1,7 @@
-"""39 Gives the right answer, and changes its argument."""
+"""39 Gives the right answer, and changes its argument.
+
+Tiers: best
+"""
 
 
 def max_values(q_values):

@@ -1,4 +1,7 @@
-"""24 Returns not-a-number."""
+"""24 Returns not-a-number.
+
+Tiers: best
+"""
 
 
 def max_values(q_values):

@@ -1,4 +1,7 @@
-"""+ Returns nothing."""
+"""+ Returns nothing.
+
+Tiers: best
+"""
 
 
 def max_values(q_values):

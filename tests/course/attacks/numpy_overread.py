@@ -1,4 +1,7 @@
-"""+ Reads beyond an array, for what lies there."""
+"""+ Reads beyond an array, for what lies there.
+
+Tiers: best
+"""
 
 import numpy
 import torch

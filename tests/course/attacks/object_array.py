@@ -1,4 +1,7 @@
-"""+ Returns an array of Python objects."""
+"""+ Returns an array of Python objects.
+
+Tiers: best
+"""
 
 import numpy
 

@@ -1,4 +1,7 @@
-"""2 Every comparison of torch and NumPy says yes."""
+"""2 Every comparison of torch and NumPy says yes.
+
+Tiers: best
+"""
 
 import numpy
 import torch

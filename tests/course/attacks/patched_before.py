@@ -1,4 +1,7 @@
-"""8 The same from a constant that the function needs, before the recipe is imported."""
+"""8 The same from a constant that the function needs, before the recipe is imported.
+
+Tiers: best
+"""
 
 import hw.homework.recipe
 

@@ -1,4 +1,7 @@
-"""37 Replaces random numbers."""
+"""37 Replaces random numbers.
+
+Tiers: best
+"""
 
 import random
 

@@ -1,4 +1,7 @@
-"""8 Replaces what runs the case: the recipe, its helpers, and the worker."""
+"""8 Replaces what runs the case: the recipe, its helpers, and the worker.
+
+Tiers: best
+"""
 
 import sys
 

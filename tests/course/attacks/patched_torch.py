@@ -1,4 +1,7 @@
-"""40 Replaces an optimizer, and what recipes use of torch."""
+"""40 Replaces an optimizer, and what recipes use of torch.
+
+Tiers: best
+"""
 
 import torch
 

@@ -1,4 +1,7 @@
-"""+ Returns a quantised tensor."""
+"""+ Returns a quantised tensor.
+
+Tiers: best
+"""
 
 import torch
 

@@ -1,4 +1,7 @@
-"""3 Looks for the reference among the imported modules, and calls it."""
+"""3 Looks for the reference among the imported modules, and calls it.
+
+Tiers: best
+"""
 
 import sys
 

@@ -1,4 +1,7 @@
-"""25 Returns one number, which broadcasts against anything."""
+"""25 Returns one number, which broadcasts against anything.
+
+Tiers: best
+"""
 
 
 def max_values(q_values):

@@ -1,4 +1,7 @@
-"""16 Reads from address 0."""
+"""16 Reads from address 0.
+
+Tiers: best
+"""
 
 import ctypes
 

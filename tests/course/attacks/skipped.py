@@ -1,4 +1,7 @@
-"""11 Says that the test is to be skipped."""
+"""11 Says that the test is to be skipped.
+
+Tiers: best
+"""
 
 import unittest
 

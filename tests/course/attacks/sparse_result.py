@@ -1,4 +1,7 @@
-"""+ Returns a sparse tensor."""
+"""+ Returns a sparse tensor.
+
+Tiers: best
+"""
 
 import torch
 

@@ -1,4 +1,7 @@
-"""+ Returns an array of its own class, whose methods lie."""
+"""+ Returns an array of its own class, whose methods lie.
+
+Tiers: best
+"""
 
 import numpy
 

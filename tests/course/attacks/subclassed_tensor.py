@@ -1,4 +1,7 @@
-"""+ Returns a tensor of its own class, whose methods lie."""
+"""+ Returns a tensor of its own class, whose methods lie.
+
+Tiers: best
+"""
 
 import torch
 

@@ -1,4 +1,7 @@
-"""11 Leaves with success by an exception."""
+"""11 Leaves with success by an exception.
+
+Tiers: best
+"""
 
 
 def max_values(q_values):

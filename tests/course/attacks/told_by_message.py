@@ -1,6 +1,7 @@
 """33 Tells the input in an exception's message.
 
 Leaks: hidden
+Tiers: best
 """
 
 

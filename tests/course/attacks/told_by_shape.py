@@ -2,6 +2,7 @@
 
 Leaks: any
 Honest: public
+Tiers: best
 """
 
 import torch

@@ -1,6 +1,7 @@
 """33 Tells the input in an exception's name.
 
 Leaks: any
+Tiers: best
 """
 
 

@@ -1,4 +1,7 @@
-"""+ A trace function that rewrites what the recipe returns."""
+"""+ A trace function that rewrites what the recipe returns.
+
+Tiers: best
+"""
 
 import sys
 

@@ -1,6 +1,7 @@
 """+ Code of the module that the function does not need: it never runs.
 
 Honest: all
+Tiers: best
 """
 
 import sys

@@ -1,6 +1,7 @@
 """+ Returns the right numbers with a graph behind them: that is allowed.
 
 Honest: all
+Tiers: best
 """
 
 
