@@ -260,10 +260,14 @@ def knows_machine() -> bool:
     return platform.machine() in MACHINES
 
 
-def set_capabilities(capabilities: Sequence[int]) -> None:
-    """Keep these of the rights that this process has, and lose the others."""
-    bits = sum(1 << number for number in capabilities)
+def keep_capabilities(capabilities: Sequence[int]) -> None:
+    """Keep these of the rights that this process has, if it has them, and lose all others."""
     header = struct.pack("=Ii", LINUX_CAPABILITY_VERSION_3, 0)
+    had = ctypes.create_string_buffer(24)
+    if libc.capget(header, had) != 0:
+        raise OSError(ctypes.get_errno(), "capget")
+    permitted = struct.unpack("=6I", had.raw)[1]
+    bits = sum(1 << number for number in capabilities) & permitted
     if libc.capset(header, struct.pack("=6I", bits, bits, 0, 0, 0, 0)) != 0:
         raise OSError(ctypes.get_errno(), "capset")
 

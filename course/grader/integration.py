@@ -4,7 +4,7 @@ The sandbox trains and then only acts; the environments stand here, with secret 
 submission says of its own returns counts nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -14,9 +14,10 @@ import numpy as np
 import yaml
 
 import hw.envs.make_env  # noqa: F401  registers GridWorld
+from course.grader.judge import plain_text
 from course.grader.sandbox import Limits, Sandbox
 from course.grader.wire import ProtocolError, decode, encode
-from course.grader.worker import MAX_JOB_HEADER
+from course.grader.worker import MAX_JOB_HEADER, as_bytes
 from course.manifest import Assignment
 
 NUM_EPISODES = 20
@@ -78,6 +79,7 @@ def run_integration(
     sources: dict[Path, str],
     seed: int,
     root: Path = Path("."),
+    replaced: Sequence[str] = (),
 ) -> IntegrationResult:
     """Train in the sandbox, and score the agent's actions in environments of our own.
 
@@ -85,6 +87,7 @@ def run_integration(
         sources: the student's files.
         seed: of the training run and of the episodes.
         root: of the repository.
+        replaced: TODOs that are the reference's instead of the student's.
     """
     points = assignment.integration_points
     names: dict[str, list[str]] = {}
@@ -94,8 +97,18 @@ def run_integration(
     if missing:
         return IntegrationResult(points, complaint=f"{missing[0]} is not in the submission")
     settings = task.settings | {"seed": 1 + seed % 10_000}
-    values = {"experiment": task.experiment, "settings": settings, "files": names}
-    arrays = {file: np.frombuffer(sources[Path(file)].encode(), np.uint8) for file in names}
+    fills: dict[str, list[str]] = {}
+    for name in replaced:
+        fills.setdefault(assignment.todos_by_name[name].file.as_posix(), []).append(name)
+    values = {
+        "experiment": task.experiment,
+        "settings": settings,
+        "files": names,
+        "fills": fills,
+    }
+    arrays = {file: as_bytes(sources[Path(file)]) for file in names}
+    for file in fills:
+        arrays[f"fill.{file}"] = as_bytes((root / file).read_text(encoding="utf-8"))
     job = encode(values, arrays, MAX_JOB_HEADER)
     reply = sandbox.open_session(job, Limits(task.seconds, task.seconds, REPLY_BYTES))
     complaint = _complaint(reply.status, reply.payload)
@@ -165,7 +178,7 @@ def find_blame(
     sandbox: Sandbox,
     task: IntegrationTask,
     assignment: Assignment,
-    repair: Callable[[Sequence[str]], dict[Path, str]],
+    sources: dict[Path, str],
     suspects: Sequence[str],
     seed: int,
     root: Path = Path("."),
@@ -174,7 +187,7 @@ def find_blame(
     """The smallest set of TODOs whose replacement by the reference repairs the run.
 
     Args:
-        repair: TODO names -> the student's files with those replaced.
+        sources: the student's files.
         suspects: TODO names, the likeliest first.
         seed: as for `run_integration`.
         root: of the repository.
@@ -186,7 +199,7 @@ def find_blame(
             if tried == max_runs:
                 return []
             tried += 1
-            result = run_integration(sandbox, task, assignment, repair(names), seed, root)
+            result = run_integration(sandbox, task, assignment, sources, seed, root, names)
             if result.score >= assignment.integration_points / 2:
                 return list(names)
     return []
@@ -210,5 +223,4 @@ def _complaint(status: str, payload: bytes) -> str:
     if error.get("category") == "not_implemented":
         blank = str(error.get("message", "")).partition("TODO(*.")[2].partition(")")[0]
         return f"{blank[:80] or 'a TODO'} is still blank"
-    message = " ".join(str(error.get("message", "")).split())[:200]
-    return f"{str(error.get('type', ''))[:60]}: {message}"
+    return f"{plain_text(error.get('type', ''), 60)}: {plain_text(error.get('message', ''), 200)}"

@@ -1,12 +1,13 @@
 """From the reply of a process to a verdict; and what of it a student may be told."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
 from course.grader.wire import ProtocolError, decode
-from hw.homework.comparison import compare_all
+from hw.homework.comparison import Difference, compare_all
 
 Category = Literal[
     "",
@@ -126,11 +127,32 @@ def judge(
     if difference is None:
         return Verdict("", outputs=outputs)
     quantity = quantities.get(difference.name, difference.name)
-    summary = f"{quantity} {difference.summary}"
-    if difference.category == "mutated":
-        summary = difference.summary
     category = "shape" if difference.category == "missing" else difference.category
-    return Verdict(category, summary, outputs=outputs)
+    return Verdict(category, told(difference, quantity, is_hidden), outputs=outputs)
+
+
+def told(difference: Difference, quantity: str, is_hidden: bool) -> str:
+    """What a student may hear of a difference.
+
+    Sizes of errors are rounded to a power of ten: an exact one, with the student's own value, would
+    be the expected value. Of a hidden case no shape and no type is told, for what a method returns
+    may be made of its inputs.
+    """
+    if difference.category == "mutated":
+        return difference.summary
+    if difference.category == "wrong_value":
+        return f"{quantity} has wrong values, off by about {power_of_ten(difference.error)}"
+    if is_hidden and difference.category in ("shape", "dtype"):
+        what = "shape" if difference.category == "shape" else "type"
+        return f"{quantity} has another {what}"
+    return f"{quantity} {difference.summary}"
+
+
+def power_of_ten(error: float) -> str:
+    """A positive number's order of magnitude."""
+    if not 0 < error < math.inf:
+        return "infinity" if error else "0"
+    return f"{10.0 ** round(math.log10(error)):g}"
 
 
 def _error(error: Any, is_hidden: bool) -> Verdict:

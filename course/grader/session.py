@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from course.grader.grading import AssignmentGrader, Known, TodoResult, digest, with_reference
+from course.grader.grading import AssignmentGrader, Known, TodoResult, digest
 from course.grader.integration import (
     IntegrationResult,
     IntegrationTask,
@@ -474,9 +474,7 @@ class SubmissionGrading:
                     self.grader.sandbox,
                     task,
                     self.plan.assignment,
-                    lambda names: with_reference(
-                        self.sources, self.plan.assignment, names, self.root
-                    ),
+                    self.sources,
                     suspects,
                     self.plan.seed,
                     self.root,

@@ -5,6 +5,8 @@ It imports nothing of `course` but the modules beside it, which are copied to wh
 """
 
 import ast
+import contextlib
+import functools
 import hashlib
 import importlib
 import importlib.abc
@@ -143,18 +145,23 @@ def stay(
     `observations` (N, *) and is answered by `actions` (N, ...).
 
     Args:
-        values: `experiment` and `settings` of the run, `files` with the TODOs in each.
-        arrays: every student's file as bytes.
+        values: `experiment` and `settings` of the run, `files` with the TODOs in each, and `fills`
+            with those of them that are not the student's.
+        arrays: every student's file as bytes, and what fills it under `fill.FILE`.
         receive, send: messages; `receive` gives None at the end.
     """
     file = ""
     try:
         for file, names in values["files"].items():
-            source = _text(arrays[file])
-            for name in names:
+            source, filled = _text(arrays[file]), values.get("fills", {}).get(file, [])
+            own = [name for name in names if name not in filled]
+            for name in own:
                 if is_blank(source, name):
                     raise NotImplementedError(f"TODO(*.{name})")
-            put_in_place(file, [(source, names, True)])
+            parts = [(source, own, True)] if own else []
+            if filled:
+                parts.append((_text(arrays[f"fill.{file}"]), filled, False))
+            put_in_place(file, parts)
         agent = _train(values["experiment"], values["settings"])
         send(encode({"ready": True}, {}))
         while (request := receive()) is not None:
@@ -189,6 +196,11 @@ def fingerprint(source: str, names: list[str]) -> dict[str, str]:
 def _train(experiment: str, settings: dict[str, Any]) -> Any:
     from hw.env_configs.assemble import make_trainer
     from hw.env_configs.loading import load_config
+
+    with contextlib.suppress(ImportError):  # TensorBoard's files need locks that Landlock refuses
+        from hw.infrastructure import logger
+
+        logger.SummaryWriter = functools.partial(logger.SummaryWriter, write_to_disk=False)
 
     config = load_config(Path(experiment), settings)
     with make_trainer(config, Path(tempfile.mkdtemp()), show_progress=False) as trainer:

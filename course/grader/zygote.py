@@ -92,15 +92,16 @@ class Zygote:
             (torch.ones(8, 8, requires_grad=True) @ torch.ones(8, 8)).sum().backward()
         self.confine = importlib.import_module("grader.confine")
         self.worker = importlib.import_module("grader.worker")
+        self.confine.die_with(os.getppid())
         self.confine.prctl(self.confine.PR_SET_CHILD_SUBREAPER, 1)
         readable = [settings["tree"], *folders, *SYSTEM_FOLDERS, *SYSTEM_FILES]
-        self.needs_reading = settings["uid"] is not None and not all(
-            is_open_to_all(path) for path in (settings["tree"], *folders)
-        )
         self.confinement = self.confine.Confinement(
             readable, settings["landlock"], settings["seccomp"]
         )
-        if self.needs_reading and not self.confinement.abi:
+        # Where Python lies in a closed folder, children keep the right to read; Landlock binds it.
+        is_closed = not all(is_open_to_all(path) for path in (settings["tree"], *folders))
+        self.needs_reading = is_closed and self.confinement.abi > 0
+        if is_closed and not self.needs_reading and settings["uid"] is not None:
             raise SystemExit("other users cannot read this Python, and there is no Landlock")
         self.buffer = memoryview(bytearray(BUFFER_BYTES))
         self.zeros = bytes(BUFFER_BYTES)
@@ -288,7 +289,7 @@ class Zygote:
             os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
-        self.confine.set_capabilities(capabilities)
+        self.confine.keep_capabilities(capabilities)
 
     def _conclude(self, status: int) -> tuple[int, int]:
         """End the child; its status, now that it is known how it ended, and its exit status."""

@@ -49,7 +49,7 @@ def make_test_file(assignment: Assignment) -> str:
     tests = [
         TEST.format(
             id=assignment.todo_id(todo),
-            test_name=re.sub(r"\W+", "_", todo.name).strip("_"),
+            test_name=re.sub(r"\W+", "_", todo.name),
             name=todo.name,
         )
         for todo in assignment.todos

@@ -89,8 +89,8 @@ class DQN(BaseAgent):
     def act(self, observations: Tensor, step: int | None, deterministic: bool) -> Tensor:
         """Epsilon-greedy actions: (N, *) -> (N,), the greedy ones if `deterministic`.
 
-        With probability epsilon(step) an action is uniformly random, in each environment by itself;
-        a step of None counts as 0.
+        With probability epsilon(step) an action is drawn uniformly from all actions, the greedy one
+        included, in each environment by itself; a step of None counts as 0. Actions are integers.
         """
         if deterministic:
             return self.greedy_actions(observations)
@@ -191,13 +191,14 @@ class DQN(BaseAgent):
 
         Args:
             observations: (B, *).
-            actions: (B,), integers, from the replay buffer.
+            actions: (B,), int64, from the replay buffer.
             targets: (B,), which carry no gradient.
             weights: (B,), or None for all ones.
 
         Returns:
-            scalar loss; gradient flows into the critic. Metrics: `critic/loss`, `critic/q_values`,
-            `critic/target_values` (means) and `td_errors` (B,), |Q - y|.
+            scalar loss; gradient flows into the critic. Metrics: `critic/loss`; `critic/q_values`,
+            mean Q(s_b, a_b) of the actions taken; `critic/target_values`, mean y_b; and `td_errors`
+            (B,), |Q - y|, unweighted, detached.
         """
         q_values = self.critic(observations).gather(1, actions[:, None]).squeeze(1)
         loss = huber_td_loss(q_values, targets, weights)
@@ -224,9 +225,9 @@ class DQN(BaseAgent):
         Args:
             rewards: (B,), or (B, n) with `num_steps`.
             next_observations: (B, *), after the last of these steps.
-            dones: (B,), true where the episode terminated there. A step cut off by a time limit is
-                not done, and bootstraps.
-            num_steps: (B,), k; None for one step.
+            dones: (B,), booleans or 0 and 1, true where the episode terminated there. A step cut
+                off by a time limit is not done, and bootstraps.
+            num_steps: (B,), integers, k; None for one step.
 
         Returns:
             targets (B,), without gradient.

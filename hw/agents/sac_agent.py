@@ -241,8 +241,8 @@ class SoftActorCritic(BaseAgent):
 
         Returns:
             scalar loss; gradient flows into the critics only. Metrics: `critic/loss`,
-            `critic/q_values`, `critic/target_values` (means) and `td_errors` (B,), |Q - y|
-            averaged over critics.
+            `critic/q_values`, `critic/target_values` (means over critics and batch) and `td_errors`
+            (B,), |Q - y| averaged over critics, unweighted, detached.
         """
         q_values = self.critics(observations, actions)
         loss = squared_td_loss(q_values, targets, weights)
@@ -282,7 +282,8 @@ class SoftActorCritic(BaseAgent):
         """V(s) ~ Q(s, a) - alpha log pi(a | s), a ~ pi (2018b, eq. 3): the entropy bonus.
 
         Q and the log-probability belong to the same sample: near the optimum, where pi is
-        proportional to exp(Q / alpha), their noise cancels.
+        proportional to exp(Q / alpha), their noise cancels. Always adds the bonus; the callers
+        leave it out where `use_entropy_bonus` or `backup_entropy` is off.
 
         Args:
             q_values: (..., B).
@@ -314,9 +315,11 @@ class SoftActorCritic(BaseAgent):
 
             L = - 1/(S B) sum_sb log pi(a_sb | s_b) A_sb,         a_sb ~ pi(. | s_b),
             A_sb = V_sb - mean of the state's other samples,
-            V_sb = Q(s_b, a_sb) - alpha log pi(a_sb | s_b),       all but the first held constant
+            V_sb = Q(s_b, a_sb) - alpha log pi(a_sb | s_b)
 
-        Q is `policy_q_values`, the smallest or the mean of K.
+        A_sb is a constant: gradient flows only through the log pi that multiplies it in L. Q is
+        `policy_q_values`, the smallest or the mean of K, which wants the observations repeated to
+        (S, B, *) beside actions (S, B, A).
 
         The gradient of L is an unbiased estimate of that of -E[Q + alpha H]. With one sample A is V
         (see `leave_one_out_advantages`); without the entropy bonus, V is Q.
@@ -325,8 +328,8 @@ class SoftActorCritic(BaseAgent):
             observations: (B, *).
 
         Returns:
-            scalar loss; gradient flows through the first log-probability alone. Metrics as for
-            `actor_metrics`.
+            scalar loss; gradient flows into the actor only, and leaves the critics trainable.
+            Metrics as for `actor_metrics`.
 
         Source: Williams 1992; Sutton & Barto 2018, eq. 13.8.
         """
@@ -354,9 +357,9 @@ class SoftActorCritic(BaseAgent):
             observations: (B, *).
 
         Returns:
-            scalar loss; gradient flows through the action and through the log-probability. It
-            also reaches the critics, which `update_actor` does not step. Metrics as for
-            `actor_metrics`.
+            scalar loss; gradient flows through the action and through the log-probability, not
+            into alpha. It may reach the critics, which `update_actor` does not step; they stay
+            trainable. Metrics as for `actor_metrics`.
         """
         distribution = self.actor(observations)
         actions, log_probs = distribution.rsample_with_log_prob()
@@ -430,11 +433,18 @@ class SoftActorCritic(BaseAgent):
         return loss, {"temperature/loss": loss}
 
     def update_target_critic(self) -> None:
-        """Hard update: target critics <- critics."""
+        """Hard update: target critics <- critics.
+
+        The values are copied into the target critics' own parameters, which stay the same objects,
+        without gradient.
+        """
         hard_update(self.target_critic_parameters, self.critic_parameters)
 
     def soft_update_target_critic(self) -> None:
-        """Soft update: target critics <- (1 - tau) target critics + tau critics."""
+        """Soft update: target critics <- (1 - tau) target critics + tau critics.
+
+        Written into the target critics' own parameters, as by the hard update.
+        """
         soft_update(
             self.target_critic_parameters, self.critic_parameters, self.soft_target_update_rate
         )

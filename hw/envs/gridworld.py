@@ -26,8 +26,8 @@ class GridWorldEnv(gym.Env):
 
     Actions: 0 up, 1 down, 2 left, 3 right. A move into a wall or over the border stays in place.
     Rewards: -0.1 for every step but the one that reaches the goal, which pays 10 and terminates the
-    episode, so a way of n steps returns 10 - 0.1 (n - 1). Observation: (row, column) / (size - 1), (2,)
-    float32. `GridWorld-v0` has a time limit of 100 steps.
+    episode, so a way of n steps returns 10 - 0.1 (n - 1). Observation: (row, column) / (size - 1),
+    (2,) float32. `GridWorld-v0` has a time limit of 100 steps.
 
     Args:
         render_mode: "ansi" for text, "rgb_array" for a picture, "human" for a window. All show the

@@ -17,12 +17,14 @@ class Difference:
         name: of the output.
         summary: what differs, without the expected numbers.
         example: an expected and a found number, for who may see them; else empty.
+        error: the largest difference of wrong values.
     """
 
     category: Category
     name: str
     summary: str
     example: str = ""
+    error: float = 0.0
 
 
 def compare(
@@ -65,6 +67,7 @@ def _wrong_value(
         name,
         f"has wrong values: {share}, off by at most {errors[worst]:.3g}",
         f"expected {expected[worst]:.6g}{where}, got {found[worst]:.6g}",
+        float(errors[worst]),
     )
 
 

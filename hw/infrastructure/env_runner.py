@@ -113,8 +113,8 @@ class EnvRunner:
 
         An episode ends where it terminated or was truncated. In those environments, and in no
         others, `_begin_episodes` then draws a new seed, sets both statistics to 0 and resets: one
-        call for all of them, and none if no episode ended. What led here has been stored before, under the old
-        episode's true next observation, with termination and truncation kept apart.
+        call for all of them, and none if no episode ended. What led here has been stored before,
+        under the old episode's true next observation, with termination and truncation kept apart.
 
         Args:
             rewards: (N,), as the task gave them.

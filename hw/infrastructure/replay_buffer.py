@@ -138,9 +138,9 @@ class ReplayBuffer:
             observations (B, *), actions (B, ...), rewards (B,), next_observations (B, *),
             dones (B,), copied out of the buffer.
 
-            `_read` already does this: with n = n_step above 1, the k <= n steps that begin with the transition drawn: n, or
-            fewer where the episode ended before (done or truncated), or where its next step is not
-            inserted yet. They make the target
+            `_read` already does this: with n = n_step above 1, the k <= n steps that begin with the
+            transition drawn: n, or fewer where the episode ended before (done or truncated), or
+            where its next step is not inserted yet. They make the target
 
                 sum_{j<k} discount^j rewards[:, j] + discount^k (1 - dones) V(next_observations)
 

@@ -71,7 +71,8 @@ class SumTree:
         difference, so that rounding errors do not pile up.
 
         Args:
-            leaves: (B,) integers in [0, L); B may be 0. Where one occurs twice, the last value counts.
+            leaves: (B,) integers in [0, L); B may be 0. Where one occurs twice, the last value
+                counts.
             values: (B,) or one for all; not negative. A leaf may become 0.
         """
         if len(leaves) == 0:

@@ -91,10 +91,12 @@ class NatureCNN(Backbone):
     def forward(self, observations: Tensor) -> Tensor:
         """Features (B, F) of images (B, *); uint8 pixels are scaled, see `as_floats`.
 
-        B is any leading shape, and comes back. `self.convolutions` takes floats (batch, C, H, W)
-        with exactly one batch axis, and flattens what it finds; `self.layers` takes that. So images
-        (H, W) get a channel axis; where `self._is_channels_last()`, theirs is moved to the front.
-        The products are done in `pytorch_util.chosen_products()`.
+        B is any leading shape, also none, or empty, and comes back. `self.convolutions` takes
+        floats (batch, C, H, W) with exactly one batch axis, and flattens what it finds;
+        `self.layers` takes that. So images (H, W) get a channel axis; of images with three axes,
+        where `self._is_channels_last()`, that of the channels is moved to the front. The products
+        are done in `pytorch_util.chosen_products()`, and the features turned back to the dtype of
+        the floats.
         """
         rank = len(self.observation_shape)
         batch_shape = observations.shape[:-rank]

@@ -55,7 +55,14 @@ class StateActionCriticEnsemble(StateActionValueFunction):
         )
 
     def forward(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """Q_k(s, a) for every k: (K, B)."""
+        """Q_k(s, a) for every k: (K, B).
+
+        `self.net` takes one batch axis and gives (K, batch, 1).
+
+        Args:
+            observations: (B, observation_size).
+            actions: (B, A), with the same B, any leading shape: e.g. (S, B).
+        """
         inputs = torch.cat([observations, actions], dim=-1)
         batch_shape = inputs.shape[:-1]
         q_values = self.net(inputs.reshape(-1, inputs.shape[-1]))  # (K, prod(B), 1)

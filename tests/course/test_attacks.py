@@ -32,6 +32,7 @@ from course.manifest import load_assignment
 FOLDER = Path(__file__).parent / "attacks"
 ATTACKS = {path.stem: path.read_text() for path in sorted(FOLDER.glob("*.py"))}
 MATRIX = Path("docs/course/attacks.md")
+MARK = "<!-- from tests/course/attacks -->\n"
 ROOT = Path().resolve()
 SLOT = 37
 BARE = "limits alone"  # tier 1 on a system without Landlock and seccomp
@@ -206,3 +207,71 @@ def test_attack(arena, name):
         assert "424242" not in json.dumps([[c.verdict.summary, c.verdict.line] for c in hidden])
     if header(name, "Leaks") == "any":
         assert "424242" not in text
+
+
+def matrix():
+    """The table of docs/course/attacks.md."""
+    lines = ["| attack | threat | what it does | " + " | ".join(COLUMNS) + " |"]
+    lines.append("|---" * (3 + len(COLUMNS)) + "|")
+    for name in sorted(ATTACKS, key=lambda name: (threat(name)[0] or 99, name)):
+        number, text = threat(name)
+        cells = ["gets through" if name in NOT_STOPPED[c] else "stopped" for c in COLUMNS]
+        lines.append(f"| `{name}` | {number or 'more'} | {text} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def threat(name):
+    """Its number, 0 for those beyond the list, and what it does."""
+    first = ATTACKS[name].removeprefix('"""').partition("\n")[0].removesuffix('"""')
+    number, _, text = first.partition(" ")
+    return (0 if number == "+" else int(number)), text.replace("|", "\\|")
+
+
+def test_the_matrix_in_the_docs_is_of_these_attacks():
+    """To write it anew: python -m tests.course.test_attacks"""
+    before, mark, _ = MATRIX.read_text().partition(MARK)
+    assert MATRIX.read_text() == before + mark + "\n" + matrix()
+
+
+def test_only_the_files_of_todos_are_used(arena):
+    """A test configuration, a plugin or a module beside them changes nothing."""
+    evil = "raise SystemExit(0)"
+    names = ("conftest.py", "torch.py", "sitecustomize.py", "pytest.ini", "hw/__init__.py", "x.pth")
+    sources = dict.fromkeys(map(Path, names), evil)
+    todo = arena.todos[1]
+    sources[todo.file] = arena.solution
+    assert arena.grader.grade_todo(todo, sources.get(todo.file)).score == todo.points
+
+
+PARSER_BOMBS = {
+    "parentheses": "(" * 100_000,
+    "brackets": f"x = {'[' * 150}{']' * 150}",
+    "signs": f"x = {'-' * 90_000}1",
+    "lambdas": "x = " + "lambda: " * 20_000 + "0",
+    "sums": "x = 1" + " + 1" * 40_000,
+    "strings": "x = " + "f'{" * 200 + "1" + "}'" * 200,
+    "blocks": "\n".join(f"{' ' * i}if 1:" for i in range(99)) + f"\n{' ' * 99}pass",
+    "powers": "x = 9 ** 9 ** 9 ** 9",
+    "repeats": "x = ('x' * 10 ** 9) * 4",
+    "zeros": "\0" * 1000,
+    "numbers": f"x = {'9' * 100_000}",
+    "names": "\n".join(f"n{i} = {i}" for i in range(15_000)),
+}
+
+
+@pytest.mark.parametrize("name", PARSER_BOMBS)
+def test_sources_that_explode_the_parser(arena, name):
+    """Threat 36: parsed by the child alone, whose limits hold."""
+    if arena.column != best_tier():
+        return
+    pid = arena.grader.sandbox.process.pid
+    todo = arena.todos[1]
+    result = arena.grader.grade_todo(todo, f"{arena.solution}\n\n{PARSER_BOMBS[name]}\n")
+    assert not result.fault
+    assert result.category in ("", "syntax", "exception", "crash", "timeout", "out_of_memory")
+    assert arena.grader.sandbox.process.pid == pid
+
+
+if __name__ == "__main__":
+    text, mark, _ = MATRIX.read_text().partition(MARK)
+    MATRIX.write_text(text + mark + "\n" + matrix())

@@ -178,7 +178,7 @@ def test_another_todo_may_be_filled(sandbox):
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        ("while True: pass", "timeout"),
+        ("any(iter(int, 1))", "timeout"),
         ("import time; time.sleep(60)", "timeout"),
         ("import os; os.kill(os.getpid(), 19)", "timeout"),
         ("import os; os._exit(0)", "crash"),
@@ -261,7 +261,7 @@ def test_a_session_answers_until_it_is_closed(sandbox):
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        ("while True: pass", "timeout"),
+        ("any(iter(int, 1))", "timeout"),
         ("import os; os._exit(0)", "crash"),
         ("import numpy; return numpy.zeros(2**18)", "too_long"),
     ],

@@ -57,6 +57,14 @@ FRAME_STACK = [
             self.frames = [*self.frames[1:], observation]
         """,
     ),
+    Misconception(
+        todo="FrameStack.push",
+        name="a list in place of an array",
+        hint="What type has `self.frames` after your push, and what does its `copy` copy then?",
+        body="""
+            self.frames = [*self.frames[1:], np.array(observation)]
+        """,
+    ),
 ]
 
 TIME_LIMIT = [
@@ -133,6 +141,40 @@ TIME_LIMIT = [
         body="""
             observation, reward, done, truncated, info = self.env.step(action)
             truncated = truncated or self.num_steps >= self.max_steps
+            return observation, reward, done, truncated, info
+        """,
+    ),
+    Misconception(
+        todo="TimeLimit.step",
+        name="truncates only the step at the limit",
+        hint="What does the card say of a step after the one that reaches the limit?",
+        body="""
+            observation, reward, done, truncated, info = self.env.step(action)
+            self.num_steps += 1
+            return observation, reward, done, truncated or self.num_steps == self.max_steps, info
+        """,
+    ),
+    Misconception(
+        todo="TimeLimit.step",
+        name="truncates at multiples of the limit",
+        hint="What does the card say of a step after the one that reaches the limit?",
+        body="""
+            observation, reward, done, truncated, info = self.env.step(action)
+            self.num_steps += 1
+            truncated = truncated or self.num_steps % self.max_steps == 0
+            return observation, reward, done, truncated, info
+        """,
+    ),
+    Misconception(
+        todo="TimeLimit.step",
+        name="sets the count back when the episode ends",
+        hint="Which method sets the count to 0, and when is that one called?",
+        body="""
+            observation, reward, done, truncated, info = self.env.step(action)
+            self.num_steps += 1
+            truncated = truncated or self.num_steps >= self.max_steps
+            if done or truncated:
+                self.num_steps = 0
             return observation, reward, done, truncated, info
         """,
     ),
@@ -288,6 +330,52 @@ ENV_RUNNER = [
         + """
     self._begin_episodes(ended)
     return episodes
+""",
+    ),
+    Misconception(
+        todo="EnvRunner.count_step",
+        name="numpy's numbers",
+        hint="Which types does the card promise for length and seed? Not everything takes numpy's.",
+        body=COUNT_STEP_HEAD
+        + """
+    ended = dones | truncateds
+    episodes = [
+        Episode(self.episode_returns[i], self.episode_lengths[i], self.episode_seeds[i])
+        for i in np.flatnonzero(ended)
+    ]
+"""
+        + BEGIN
+        + """
+    return episodes
+""",
+    ),
+    Misconception(
+        todo="EnvRunner.count_step",
+        name="begins one episode after the other",
+        hint="Two episodes end in one step: how often are the environments reset?",
+        body=COUNT_STEP_HEAD
+        + """
+    ended = dones | truncateds
+"""
+        + EPISODES
+        + """
+    for i in np.flatnonzero(ended):
+        self._begin_episodes(np.arange(self.num_envs) == i)
+    return episodes
+""",
+    ),
+    Misconception(
+        todo="EnvRunner.count_step",
+        name="reports one episode a step",
+        hint="How many episodes can end in one step?",
+        body=COUNT_STEP_HEAD
+        + """
+    ended = dones | truncateds
+"""
+        + EPISODES
+        + BEGIN
+        + """
+    return episodes[:1]
 """,
     ),
 ]
@@ -447,6 +535,80 @@ REPLAY = [
             return self._read(self.generator.integers(first, end, size=batch_size))
         """,
     ),
+    Misconception(
+        todo="ReplayBuffer.next_slots",
+        name="right for two laps",
+        hint="How often has the buffer been filled by the time you take the capacity off once?",
+        body="""
+            first = self.num_inserted
+            if first >= self.capacity:
+                first -= self.capacity
+            slots = first + np.arange(num_lanes)
+            return np.where(slots >= self.capacity, slots - self.capacity, slots)
+        """,
+    ),
+    Misconception(
+        todo="ReplayBuffer.next_slots",
+        name="goes around once at most",
+        hint="With more lanes than slots, how often does a step go past the end?",
+        body="""
+            first = self.num_inserted % self.capacity
+            room = self.capacity - first
+            if num_lanes <= room:
+                return slice(first, first + num_lanes)
+            return np.concatenate([np.arange(first, self.capacity), np.arange(num_lanes - room)])
+        """,
+    ),
+    Misconception(
+        todo="ReplayBuffer.next_slots",
+        name="each slot once, in ascending order",
+        hint="Which slot belongs to lane 0 where the step goes past the end?",
+        body="""
+            return np.unique((self.num_inserted + np.arange(num_lanes)) % self.capacity)
+        """,
+    ),
+    Misconception(
+        todo="ReplayBuffer.sample",
+        name="half a batch, twice",
+        hint="How many numbers do you draw for a batch of B? Does one of them tell another?",
+        body="""
+            self._check_filled()
+            first, end = self._oldest(), self.num_inserted
+            numbers = self.generator.integers(first, end, size=(batch_size + 1) // 2)
+            return self._read(np.tile(numbers, 2)[:batch_size])
+        """,
+    ),
+    Misconception(
+        todo="ReplayBuffer.sample",
+        name="neighbours in pairs",
+        hint="How many numbers do you draw for a batch of B? Does one of them tell another?",
+        body="""
+            self._check_filled()
+            first, end = self._oldest(), self.num_inserted
+            numbers = self.generator.integers(first, end, size=(batch_size + 1) // 2)
+            return self._read(np.repeat(numbers, 2)[:batch_size])
+        """,
+    ),
+    Misconception(
+        todo="ReplayBuffer.sample",
+        name="reads single steps",
+        hint="What does `_read` do that your reading does not, where `n_step` is above 1?",
+        body="""
+            self._check_filled()
+            numbers = self.generator.integers(self._oldest(), self.num_inserted, size=batch_size)
+            return self._read_one_step(numbers)
+        """,
+    ),
+    Misconception(
+        todo="ReplayBuffer.sample",
+        name="never fewer than two",
+        hint="How many rows has a batch of one?",
+        body="""
+            self._check_filled()
+            size = max(batch_size, 2)
+            return self._read(self.generator.integers(self._oldest(), self.num_inserted, size=size))
+        """,
+    ),
 ]
 
 MERGE = [
@@ -538,6 +700,62 @@ MERGE = [
             delta = mean - self.mean
             between = delta**2 * self.count * count / n
             self.variance = (self.count * self.variance + count * variance + between) / n
+            self.count = n
+        """,
+    ),
+    Misconception(
+        todo="RunningMeanStd.merge",
+        name="keeps the caller's arrays",
+        hint="After the first batch, whose memory are `self.mean` and `self.variance`? The caller "
+        "may use its arrays again.",
+        body="""
+            n = self.count + count
+            if self.count == 0:
+                self.mean, self.variance, self.count = mean, variance, n
+                return
+            delta = mean - self.mean
+            between = delta**2 * self.count * count / n
+            self.variance = (self.count * self.variance + count * variance + between) / n
+            self.mean = self.mean + delta * count / n
+            self.count = n
+        """,
+    ),
+    Misconception(
+        todo="RunningMeanStd.merge",
+        name="changes the caller's mean",
+        hint="What do operations such as `-=` do to an array that the caller holds?",
+        body="""
+            n = self.count + count
+            mean -= self.mean
+            between = mean**2 * self.count * count / n
+            self.variance = (self.count * self.variance + count * variance + between) / n
+            self.mean = self.mean + mean * count / n
+            self.count = n
+        """,
+    ),
+    Misconception(
+        todo="RunningMeanStd.merge",
+        name="counts before it uses the count",
+        hint="Which n_a stands in the formulas: the one before the batch or the one after it?",
+        body="""
+            self.count += count
+            n = self.count
+            delta = mean - self.mean
+            between = delta**2 * self.count * count / n
+            self.variance = (self.count * self.variance + count * variance + between) / n
+            self.mean = self.mean + delta * count / n
+        """,
+    ),
+    Misconception(
+        todo="RunningMeanStd.merge",
+        name="float32",
+        hint="How many digits has a float32? The card of `update` says in what type to count.",
+        body="""
+            n = self.count + count
+            delta = np.asarray(mean, np.float32) - np.asarray(self.mean, np.float32)
+            between = delta**2 * self.count * count / n
+            self.variance = (self.count * self.variance + count * variance + between) / n
+            self.mean = self.mean + delta * count / n
             self.count = n
         """,
     ),
@@ -745,6 +963,92 @@ EPISODE_BUFFER = [
             return batch
         """,
     ),
+    Misconception(
+        todo="EpisodeBuffer.record_ends",
+        name="numpy's numbers",
+        hint="Which type does the card promise for the numbers of a triple?",
+        body="""
+            for lane in np.flatnonzero(np.logical_or(dones, truncateds)):
+                first, end = self.first_rows[lane], len(self.steps)
+                self.finished.append((lane, first, end))
+                self.num_finished_steps += int(end - first)
+                self.first_rows[lane] = end
+        """,
+    ),
+    Misconception(
+        todo="EpisodeBuffer.record_ends",
+        name="writes truncation into dones",
+        hint="`dones` belongs to the caller: what is changed in place there?",
+        body="""
+            dones |= truncateds
+            for lane in np.flatnonzero(dones).tolist():
+                first, end = int(self.first_rows[lane]), len(self.steps)
+                self.finished.append((lane, first, end))
+                self.num_finished_steps += end - first
+                self.first_rows[lane] = end
+        """,
+    ),
+    Misconception(
+        todo="EpisodeBuffer.record_ends",
+        name="notes one end a step",
+        hint="How many episodes can end with one row?",
+        body="""
+            for lane in np.flatnonzero(np.logical_or(dones, truncateds)).tolist()[:1]:
+                first, end = int(self.first_rows[lane]), len(self.steps)
+                self.finished.append((lane, first, end))
+                self.num_finished_steps += end - first
+                self.first_rows[lane] = end
+        """,
+    ),
+    Misconception(
+        todo="EpisodeBuffer.take",
+        name="views of the buffer",
+        hint="What does your batch hold once an insert has written into the buffer's memory?",
+        body="""
+            if not self.is_full:
+                raise ValueError("not full")
+            parts = {
+                name: [rows[a:b, lane] for lane, a, b in self.finished]
+                for name, rows in self.steps.rows().items()
+            }
+            is_single = len(self.finished) == 1
+            self._forget_finished()
+            if is_single:
+                return {name: part[0] for name, part in parts.items()}
+            return {name: np.concatenate(part) for name, part in parts.items()}
+        """,
+    ),
+    Misconception(
+        todo="EpisodeBuffer.take",
+        name="no more than num_steps",
+        hint="Are the last rows of your batch a whole episode?",
+        body="""
+            if not self.is_full:
+                raise ValueError("not full")
+            batch = {
+                name: np.concatenate([rows[a:b, lane] for lane, a, b in self.finished])
+                for name, rows in self.steps.rows().items()
+            }
+            self._forget_finished()
+            return {name: values[: self.num_steps] for name, values in batch.items()}
+        """,
+    ),
+    Misconception(
+        todo="EpisodeBuffer.take",
+        name="drops the unfinished episodes",
+        hint="What has become of the rows of an episode that goes on?",
+        body="""
+            if not self.is_full:
+                raise ValueError("not full")
+            batch = {
+                name: np.concatenate([rows[a:b, lane] for lane, a, b in self.finished])
+                for name, rows in self.steps.rows().items()
+            }
+            self.first_rows[:] = len(self.steps)
+            self._forget_finished()
+            return batch
+        """,
+    ),
 ]
 
 SUM_TREE = [
@@ -947,6 +1251,71 @@ SUM_TREE = [
             return nodes - self.num_leaves
         """,
     ),
+    Misconception(
+        todo="SumTree.set",
+        name="keeps the old value where the new one is 0",
+        hint="May a leaf become 0? Leaves of what was overwritten have to.",
+        body="""
+            values = np.broadcast_to(values, len(leaves))
+            nodes = leaves[values > 0] + self.num_leaves
+            self.sums[nodes] = values[values > 0]
+            for _ in range(self.num_levels):
+                nodes = nodes // 2
+                self.sums[nodes] = self.children[nodes].sum(axis=1)
+        """,
+    ),
+    Misconception(
+        todo="SumTree.set",
+        name="a new array of sums",
+        hint="`children` is a view of `sums`. Of which array, after your call?",
+        body="""
+            nodes = leaves + self.num_leaves
+            self.sums = self.sums.copy()
+            self.sums[nodes] = values
+            for _ in range(self.num_levels):
+                nodes = nodes // 2
+                self.sums[nodes] = self.sums[2 * nodes] + self.sums[2 * nodes + 1]
+        """,
+    ),
+    Misconception(
+        todo="SumTree.find",
+        name="turns right only where the rest fits in",
+        hint="Let rounding have moved a position beyond the total. Where does your walk end?",
+        body="""
+            u = np.array(positions, np.float64)
+            nodes = np.ones(u.shape, np.int64)
+            for _ in range(self.num_levels):
+                left, right = self.sums[2 * nodes], self.sums[2 * nodes + 1]
+                goes_right = (u >= left) & (u - left < right)
+                u = np.where(goes_right, u - left, u)
+                nodes = 2 * nodes + goes_right
+            return nodes - self.num_leaves
+        """,
+    ),
+    Misconception(
+        todo="SumTree.find",
+        name="the last leaf for whatever lies beyond",
+        hint="Which leaves can be found, and is the tree's last one always among them?",
+        body="""
+            ends = np.cumsum(self.leaves)
+            return np.minimum(np.searchsorted(ends, positions, side="right"), self.num_leaves - 1)
+        """,
+    ),
+    Misconception(
+        todo="SumTree.find",
+        name="positions in float32",
+        hint="How many digits of a position does your walk keep?",
+        body="""
+            u = np.array(positions, np.float32)
+            nodes = np.ones(u.shape, np.int64)
+            for _ in range(self.num_levels):
+                left, right = self.sums[2 * nodes], self.sums[2 * nodes + 1]
+                goes_right = (u >= left) & (right > 0)
+                u = np.where(goes_right, u - left, u)
+                nodes = 2 * nodes + goes_right
+            return nodes - self.num_leaves
+        """,
+    ),
 ]
 
 PRIORITIZED = [
@@ -1063,6 +1432,44 @@ PRIORITIZED = [
             return (weights / weights.max()).astype(np.float32)
         """,
     ),
+    Misconception(
+        todo="PrioritizedReplayBuffer.stratified_positions",
+        name="remembers the first total",
+        hint="Does the total stay as it is from one call to the next?",
+        body="""
+            if not hasattr(self, "first_total"):
+                self.first_total = self.tree.total
+            fractions = np.arange(batch_size) + self.generator.random(batch_size)
+            return fractions * self.first_total / batch_size
+        """,
+    ),
+    Misconception(
+        todo="PrioritizedReplayBuffer.stratified_positions",
+        name="sorted random numbers",
+        hint="Is the random number of the last segment Uniform[0, 1), whatever the others are?",
+        body="""
+            fractions = np.arange(batch_size) + np.sort(self.generator.random(batch_size))
+            return fractions * self.tree.total / batch_size
+        """,
+    ),
+    Misconception(
+        todo="PrioritizedReplayBuffer.importance_weights",
+        name="divides only where the largest exceeds 1",
+        hint="What is the largest weight where every transition of the batch is a frequent one?",
+        body="""
+            weights = (len(self) * probabilities) ** -importance_exponent
+            return (weights / max(weights.max(), 1.0)).astype(np.float32)
+        """,
+    ),
+    Misconception(
+        todo="PrioritizedReplayBuffer.importance_weights",
+        name="a column",
+        hint="Which shape does the card return?",
+        body="""
+            weights = (len(self) * probabilities) ** -importance_exponent
+            return (weights / weights.max()).astype(np.float32)[:, None]
+        """,
+    ),
 ]
 
 SCHEDULE = [
@@ -1145,6 +1552,32 @@ SCHEDULE = [
                 return self.points[max(index - 1, 0)][1]
             (start, first), (end, last) = self.points[index - 1 : index + 1]
             return first + (last - first) * (step - start) / (end - start)
+        """,
+    ),
+    Misconception(
+        todo="PiecewiseSchedule.__call__",
+        name="forgets the points it has passed",
+        hint="May a schedule be asked for an earlier step than last time? It keeps no state.",
+        body="""
+            points = self.points
+            while len(points) > 1 and step >= points[1][0]:
+                points.pop(0)
+            if len(points) == 1 or step <= points[0][0]:
+                return float(points[0][1])
+            (start, first), (end, last) = points[:2]
+            return first + (last - first) * (step - start) / (end - start)
+        """,
+    ),
+    Misconception(
+        todo="PiecewiseSchedule.__call__",
+        name="cut to [0, 1]",
+        hint="Is every schedule a probability?",
+        body="""
+            index = bisect.bisect_right(self.points, step, key=itemgetter(0))
+            if index == 0 or index == len(self.points):
+                return float(self.points[max(index - 1, 0)][1])
+            (start, first), (end, last) = self.points[index - 1 : index + 1]
+            return min(max(first + (last - first) * (step - start) / (end - start), 0.0), 1.0)
         """,
     ),
 ]
@@ -1254,6 +1687,67 @@ MLP = [
                 input_size = size
             layers += [nn.Linear(input_size, output_size), make_activation(output_activation)]
             return nn.Sequential(*layers)
+        """,
+    ),
+    Misconception(
+        todo="build_mlp",
+        name="biases that begin at 0",
+        hint="Which initialisation does the card ask for?",
+        body="""
+            layers = []
+            for _ in range(n_layers):
+                layers += [nn.Linear(input_size, size), make_activation(activation)]
+                input_size = size
+            layers += [nn.Linear(input_size, output_size), make_activation(output_activation)]
+            for layer in layers[::2]:
+                nn.init.zeros_(layer.bias)
+            return nn.Sequential(*layers).to(device)
+        """,
+    ),
+    Misconception(
+        todo="build_mlp",
+        name="orthogonal weights",
+        hint="Which initialisation does the card ask for?",
+        body="""
+            layers = []
+            for _ in range(n_layers):
+                layers += [nn.Linear(input_size, size), make_activation(activation)]
+                input_size = size
+            layers += [nn.Linear(input_size, output_size), make_activation(output_activation)]
+            network = nn.Sequential(*layers).to(device)
+            for layer in network[::2]:
+                if not layer.weight.is_meta:
+                    nn.init.orthogonal_(layer.weight, 2.0)
+            return network
+        """,
+    ),
+    Misconception(
+        todo="build_mlp",
+        name="a Sequential of Sequentials",
+        hint="Under which names does a checkpoint of your network keep its weights?",
+        body="""
+            layers = []
+            for _ in range(n_layers):
+                layers += [nn.Linear(input_size, size), make_activation(activation)]
+                input_size = size
+            layers += [nn.Linear(input_size, output_size), make_activation(output_activation)]
+
+            hidden = nn.Sequential(*layers[:-2])
+            return nn.Sequential(hidden, nn.Sequential(*layers[-2:])).to(device)
+        """,
+    ),
+    Misconception(
+        todo="build_mlp",
+        name="weights that cannot be trained",
+        hint="What does an optimizer do with your network?",
+        body="""
+            layers = []
+            for _ in range(n_layers):
+                layers += [nn.Linear(input_size, size), make_activation(activation)]
+                input_size = size
+            layers += [nn.Linear(input_size, output_size), make_activation(output_activation)]
+
+            return nn.Sequential(*layers).to(device).requires_grad_(False)
         """,
     ),
 ]

@@ -443,7 +443,9 @@ def tree_find(random: RandomState) -> Iterator[ProbeCase]:
         "nothing at both ends", inputs(empty_end, np.array([5.5, 6.0, 6.5, 0.0])), is_hidden=True
     )
     some = random.uniform(0.1, 2.0, 50)
+    some[-1] = 1e-8
     near = np.cumsum(some)[:-1] * (1 + 1e-9 * random.choice([-1, 1], 49))
+    near = np.append(near, some.sum() - 5e-9)
     yield ProbeCase("close to the borders", inputs(some, near), is_hidden=True)
     yield ProbeCase("one leaf", inputs(np.array([2.5]), np.array([0.0, 2.4])), is_hidden=True)
     many = random.uniform(0.1, 2.0, 300) * (random.rand(300) < 0.5)

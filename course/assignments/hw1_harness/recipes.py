@@ -138,7 +138,7 @@ def count_step(inputs: Inputs) -> Outputs:
         transitions.append(transition)
         numbers = [(e.episode_return, e.episode_length, e.seed) for e in ended]
         episodes += [(step, *row) for row in numbers]
-        are_plain += [list(map(type, row)) == [float, int, int] for row in numbers]
+        are_plain += [all(map(isinstance, row, (float, int, int))) for row in numbers]
         statistics.append((runner.episode_returns.copy(), runner.episode_lengths.copy()))
         observations.append(runner.observations.copy())
     returns, lengths = zip(*statistics, strict=True)
@@ -178,8 +178,7 @@ def replay_sample(inputs: Inputs) -> Outputs:
     buffer, same, other = (numbered_buffer(inputs, seed) for seed in (5, 5, 6))
     num_inserted = buffer.num_inserted
     numbers, same_numbers, other_numbers, next_numbers = (
-        first_rewards(drawn_from.sample(MANY))
-        for drawn_from in (buffer, same, other, buffer)
+        first_rewards(drawn_from.sample(MANY)) for drawn_from in (buffer, same, other, buffer)
     )
     batch = buffer.sample(inputs["batch_size"])
     firsts = first_rewards(batch)

@@ -30,11 +30,11 @@ VARIANTS = [
     ),
     Variant(
         todo="TimeLimit.step",
-        name="an if, at exactly the limit",
+        name="an if, and the results as a list",
         body="""
             results = list(self.env.step(action))
             self.num_steps = self.num_steps + 1
-            if self.num_steps == self.max_steps:
+            if not self.num_steps < self.max_steps:
                 results[3] = True
             return tuple(results)
         """,

@@ -61,6 +61,16 @@ LOG_PROBABILITIES = [
         """,
     ),
     Misconception(
+        todo="Categorical.log_prob",
+        name="the actions' type is left as it is",
+        hint="The card allows any integer type for actions, bytes too. Which types may indices "
+        "have?",
+        body="""
+            logits = self.logits.expand(*value.shape, -1)
+            return logits.gather(-1, value.unsqueeze(-1)).squeeze(-1)
+        """,
+    ),
+    Misconception(
         todo="DiagonalNormal.log_prob_of_noise",
         name="forgets log std",
         hint="A narrow Gaussian is higher at its peak than a wide one. Which term of the density "
@@ -463,6 +473,17 @@ ADVANTAGES = [
             return advantages / (advantages.std() + 1e-8)
         """,
     ),
+    Misconception(
+        todo="normalize",
+        name="one row counts as one element",
+        hint="How many elements are there with one step of four environments?",
+        body="""
+            if len(advantages) < 2:
+                return torch.zeros_like(advantages)
+            deviations = _deviations(advantages)
+            return deviations / (deviations.std() + 1e-8)
+        """,
+    ),
 ]
 
 AGENT = [
@@ -713,6 +734,27 @@ AGENT = [
             values = self.critic(episodes["observations"])
             next_values = self.critic(episodes["next_observations"])
             if self.gae_lambda is None:
+                returns = self.estimate_returns(rewards, dones, ends, next_values)
+                return returns - values, returns, values
+            advantages = gae(
+                rewards, values, next_values, dones, ends, self.discount, self.gae_lambda
+            )
+            return advantages, advantages + values, values
+        """,
+    ),
+    Misconception(
+        todo="PolicyGradient.estimate_advantages",
+        name="whole returns go before GAE",
+        hint="Does `use_reward_to_go` matter once there is a lambda? The card says which lines it "
+        "is about.",
+        body="""
+            rewards, dones, ends = (episodes[name] for name in ("rewards", "dones", "truncateds"))
+            if self.critic is None:
+                returns = self.estimate_returns(rewards, dones, ends, None)
+                return returns, returns, torch.zeros_like(returns)
+            values = self.critic(episodes["observations"])
+            next_values = self.critic(episodes["next_observations"])
+            if self.gae_lambda is None or not self.use_reward_to_go:
                 returns = self.estimate_returns(rewards, dones, ends, next_values)
                 return returns - values, returns, values
             advantages = gae(

@@ -53,6 +53,7 @@ def categorical_log_prob(random: RandomState) -> Iterator[ProbeCase]:
     }
     yield ProbeCase("actions of almost no probability", extreme, is_hidden=True)
     yield ProbeCase("actions as int32", inputs(3, 6, dtype=np.int32), is_hidden=True)
+    yield ProbeCase("actions as uint8", inputs(4, 4, dtype=np.uint8), is_hidden=True)
 
 
 # A right solution may go by way of the action, whose noise is then rounded.
@@ -110,11 +111,13 @@ def reward_to_go(random: RandomState) -> Iterator[ProbeCase]:
     numbers = [ends.astype(np.float32) for ends in random_ends(random, 7, 2)]
     numbers[0][2, 0] = numbers[1][3, 1] = 1.0
     yield ProbeCase("two environments, ends as 0 and 1", inputs(*numbers, 0.8, values=True))
+    both = flags(7, 2, 6), flags(7, 2, 4, 6)
+    yield ProbeCase("done and truncated at once", inputs(*both, 0.9, values=True))
     for name, ends in {
         "one open step": (flags(1), flags(1)),
         "ends at the first and the last row": (flags(6, 0, 5), flags(6, 3)),
         "a time limit at the last row": (flags(6, 2), flags(6, 5)),
-        "done and truncated at once": (flags(7, 2, 6), flags(7, 2, 4, 6)),
+        "done and truncated at the first row": (flags(5, 0), flags(5, 0, 2)),
     }.items():
         yield ProbeCase(name, inputs(*ends, 0.9, values=True), is_hidden=True)
     many = random_ends(random, 60, 3)
@@ -173,12 +176,14 @@ def gae(random: RandomState) -> Iterator[ProbeCase]:
     numbers = [ends.astype(np.float32) for ends in random_ends(random, 7, 2)]
     numbers[0][2, 0] = numbers[1][3, 1] = 1.0
     yield ProbeCase("two environments, ends as 0 and 1", inputs(*numbers, 0.8, 0.5))
+    both = flags(7, 2, 6), flags(7, 2, 4, 6)
+    yield ProbeCase("done and truncated at once", inputs(*both, 0.9, 0.9))
     yield ProbeCase("lambda 1", inputs(*one_of_each, 0.9, 1.0), is_hidden=True)
     yield ProbeCase("one open step", inputs(flags(1), flags(1), 0.9, 0.8), is_hidden=True)
     bounds = flags(6, 0), flags(6, 3, 5)
     yield ProbeCase("ends at the first and the last row", inputs(*bounds, 0.9, 0.9), True)
-    both = flags(7, 2, 6), flags(7, 2, 4, 6)
-    yield ProbeCase("done and truncated at once", inputs(*both, 0.9, 0.9), is_hidden=True)
+    both = flags(5, 0), flags(5, 0, 2)
+    yield ProbeCase("done and truncated at the first row", inputs(*both, 0.9, 0.9), is_hidden=True)
     many = random_ends(random, 60, 3)
     yield ProbeCase("three environments, many episodes", inputs(*many, 0.99, 0.95), is_hidden=True)
 
@@ -194,7 +199,9 @@ def normalize(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("six", inputs(6))
     yield ProbeCase("five steps of three environments", inputs(5, 3))
     yield ProbeCase("all equal", {"advantages": np.full(8, 0.75, np.float32)})
-    yield ProbeCase("a single one", inputs(1), is_hidden=True)
+    yield ProbeCase("a single one", inputs(1))
+    yield ProbeCase("one step of one environment", inputs(1, 1), is_hidden=True)
+    yield ProbeCase("one step of four environments", inputs(1, 4), is_hidden=True)
     yield ProbeCase("two", {"advantages": np.float32([3.0, -1.0])}, is_hidden=True)
     yield ProbeCase("tiny", inputs(9, scale=1e-5, offset=0.0), is_hidden=True)
     yield ProbeCase("far from 0", inputs(40, scale=0.1, offset=100.0), is_hidden=True)
@@ -293,9 +300,13 @@ def estimate_advantages(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("no baseline, whole returns", inputs(*ends, baseline=False, to_go=False))
     yield ProbeCase("a baseline, reward-to-go", inputs(*ends, baseline=True))
     yield ProbeCase("generalised advantages", inputs(*ends, baseline=True, gae_lambda=0.8))
+    yield ProbeCase("a baseline, whole returns", inputs(*ends, baseline=True, to_go=False))
+    both = flags(6, 2, 4), flags(6, 4, 5)
+    at_once = inputs(*both, baseline=True, gae_lambda=0.0)
+    yield ProbeCase("lambda 0, a step both done and truncated", at_once)
     one = flags(1), flags(1, 0)
     yield ProbeCase("no baseline, reward-to-go", inputs(*ends, baseline=False), is_hidden=True)
-    yield ProbeCase("a baseline, whole returns", inputs(*ends, baseline=True, to_go=False), True)
-    yield ProbeCase("lambda 0", inputs(*ends, baseline=True, gae_lambda=0.0), is_hidden=True)
+    whole = inputs(*both, baseline=True, to_go=False, gae_lambda=0.7)
+    yield ProbeCase("generalised advantages, whole returns set", whole, is_hidden=True)
     yield ProbeCase("one step", inputs(*one, baseline=True), is_hidden=True)
     yield ProbeCase("one step, lambda 1", inputs(*one, baseline=True, gae_lambda=1.0), True)

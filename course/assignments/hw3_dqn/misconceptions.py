@@ -282,6 +282,39 @@ MISCONCEPTIONS = [
             }
         """,
     ),
+    Misconception(
+        todo="DQN.critic_loss",
+        name="weights the mean loss",
+        hint="After the mean over the batch a weight cannot find its sample any more. Which "
+        "function takes weights?",
+        body="""
+            q_values = self.critic(observations).gather(1, actions[:, None]).squeeze(1)
+            loss = huber_td_loss(q_values, targets)
+            if weights is not None:
+                loss = (weights * loss).mean()
+            return loss, {
+                "critic/loss": loss,
+                "critic/q_values": q_values.detach().mean(),
+                "critic/target_values": targets.mean(),
+                "td_errors": (q_values.detach() - targets).abs(),
+            }
+        """,
+    ),
+    Misconception(
+        todo="DQN.critic_loss",
+        name="keeps the axis of actions",
+        hint="(B, 1) values meet (B,) targets. Which axis is left over from picking the actions?",
+        body="""
+            q_values = self.critic(observations).gather(1, actions[:, None])
+            loss = huber_td_loss(q_values, targets, weights)
+            return loss, {
+                "critic/loss": loss,
+                "critic/q_values": q_values.detach().mean(),
+                "critic/target_values": targets.mean(),
+                "td_errors": (q_values.detach() - targets).abs(),
+            }
+        """,
+    ),
     # --- n_step_targets -----------------------------------------------------------------------
     Misconception(
         todo="n_step_targets",
@@ -362,6 +395,18 @@ MISCONCEPTIONS = [
             powers = discount ** torch.arange(rewards.shape[1], device=rewards.device)
             returns = (rewards * powers).sum(dim=1)
             return returns + discount**num_steps * (1 - dones) * next_values
+        """,
+    ),
+    Misconception(
+        todo="n_step_targets",
+        name="counts the rewards that are not zero",
+        hint="A step may bring no reward, and in many games most do. Which argument says how many "
+        "steps a row holds?",
+        body="""
+            num_steps = (rewards != 0).sum(dim=1)
+            powers = discount ** torch.arange(rewards.shape[1], device=rewards.device)
+            returns = (rewards * powers).sum(dim=1)
+            return returns + discount**num_steps * (1.0 - dones.to(rewards.dtype)) * next_values
         """,
     ),
     # --- DQN.bellman_targets ------------------------------------------------------------------
@@ -445,6 +490,29 @@ MISCONCEPTIONS = [
             if num_steps is None:
                 return td_targets(rewards, dones, next_values, self.discount)
             return n_step_targets(rewards, dones, next_values, num_steps, self.discount)
+        """,
+    ),
+    Misconception(
+        todo="DQN.bellman_targets",
+        name="a short row counts as terminated",
+        hint="A row may be short because of a time limit. Who says whether the episode terminated?",
+        body="""
+            next_values = self.next_values(next_observations)
+            if num_steps is None:
+                return td_targets(rewards, dones, next_values, self.discount)
+            dones = dones.bool() | (num_steps < rewards.shape[1])
+            return n_step_targets(rewards, dones, next_values, num_steps, self.discount)
+        """,
+    ),
+    Misconception(
+        todo="DQN.bellman_targets",
+        name="the first of several rewards alone",
+        hint="In (B, n) rewards every column counts. What becomes of the others?",
+        body="""
+            next_values = self.next_values(next_observations)
+            if num_steps is not None:
+                rewards = rewards[:, 0]
+            return td_targets(rewards, dones, next_values, self.discount)
         """,
     ),
     # --- DQN.act ------------------------------------------------------------------------------
@@ -556,6 +624,83 @@ MISCONCEPTIONS = [
             return torch.where(explores, torch.randint(self.num_actions, greedy.shape), greedy)
         """,
     ),
+    Misconception(
+        todo="DQN.act",
+        name="a fixed number of environments explores",
+        hint="Each environment has a coin of its own. With a single one and an epsilon of 0.2, "
+        "does yours ever explore?",
+        body="""
+            greedy = self.greedy_actions(observations)
+            if deterministic:
+                return greedy
+            num_exploring = int(self.exploration_schedule(step or 0) * len(greedy))
+            explores = torch.randperm(len(greedy)) < num_exploring
+            return torch.where(explores, torch.randint(self.num_actions, greedy.shape), greedy)
+        """,
+    ),
+    Misconception(
+        todo="DQN.act",
+        name="environments share coins",
+        hint="Whether an environment explores must not depend on whether another one does.",
+        body="""
+            greedy = self.greedy_actions(observations)
+            if deterministic:
+                return greedy
+            coins = torch.rand((len(greedy) + 1) // 2).repeat(2)[: len(greedy)]
+            explores = coins < self.exploration_schedule(step or 0)
+            return torch.where(explores, torch.randint(self.num_actions, greedy.shape), greedy)
+        """,
+    ),
+    Misconception(
+        todo="DQN.act",
+        name="the same random numbers at every call",
+        hint="Who seeds the generator here, and how often? Two calls in a row explore alike.",
+        body="""
+            greedy = self.greedy_actions(observations)
+            if deterministic:
+                return greedy
+            torch.manual_seed(0)
+            explores = torch.rand(greedy.shape) < self.exploration_schedule(step or 0)
+            return torch.where(explores, torch.randint(self.num_actions, greedy.shape), greedy)
+        """,
+    ),
+    Misconception(
+        todo="DQN.act",
+        name="epsilon of the next step",
+        hint="The schedule is asked about the step that the method is given, no other.",
+        body="""
+            greedy = self.greedy_actions(observations)
+            if deterministic:
+                return greedy
+            explores = torch.rand(greedy.shape) < self.exploration_schedule((step or 0) + 1)
+            return torch.where(explores, torch.randint(self.num_actions, greedy.shape), greedy)
+        """,
+    ),
+    Misconception(
+        todo="DQN.act",
+        name="an action too many",
+        hint="Actions are counted from 0. What is the largest one?",
+        body="""
+            greedy = self.greedy_actions(observations)
+            if deterministic:
+                return greedy
+            explores = torch.rand(greedy.shape) < self.exploration_schedule(step or 0)
+            return torch.where(explores, torch.randint(self.num_actions + 1, greedy.shape), greedy)
+        """,
+    ),
+    Misconception(
+        todo="DQN.act",
+        name="no exploration without a step",
+        hint="What does the docstring say that a step of None counts as? `deterministic` is what "
+        "turns exploration off.",
+        body="""
+            greedy = self.greedy_actions(observations)
+            if deterministic or step is None:
+                return greedy
+            explores = torch.rand(greedy.shape) < self.exploration_schedule(step)
+            return torch.where(explores, torch.randint(self.num_actions, greedy.shape), greedy)
+        """,
+    ),
     # --- double_q_values ----------------------------------------------------------------------
     Misconception(
         todo="double_q_values",
@@ -609,6 +754,26 @@ MISCONCEPTIONS = [
             return target_q_values[:, q_values.argmax(dim=-1)]
         """,
     ),
+    Misconception(
+        todo="double_q_values",
+        name="two best actions count twice",
+        hint="Two actions may be equally good. How many of them does a comparison with the maximum "
+        "pick?",
+        body="""
+            is_best = q_values == q_values.amax(dim=-1, keepdim=True)
+            return (target_q_values * is_best).sum(dim=-1)
+        """,
+    ),
+    Misconception(
+        todo="double_q_values",
+        name="the best of what is left after masking with zeros",
+        hint="Values may be negative. What is the largest number then, if all but one are set to "
+        "zero?",
+        body="""
+            best = F.one_hot(q_values.argmax(dim=-1), q_values.shape[-1])
+            return (target_q_values * best).amax(dim=-1)
+        """,
+    ),
     # --- DQN.double_q_next_values -------------------------------------------------------------
     Misconception(
         todo="DQN.double_q_next_values",
@@ -646,6 +811,25 @@ MISCONCEPTIONS = [
         body="""
             online, target = self.critic(next_observations), self.target_critic(next_observations)
             return double_q_values(online, (online + target) / 2)
+        """,
+    ),
+    Misconception(
+        todo="DQN.double_q_next_values",
+        name="the smaller of both directions",
+        hint="That is the idea of TD3's critics. Here one network always chooses and the other "
+        "always judges.",
+        body="""
+            online, target = self.critic(next_observations), self.target_critic(next_observations)
+            return torch.minimum(double_q_values(online, target), double_q_values(target, online))
+        """,
+    ),
+    Misconception(
+        todo="DQN.double_q_next_values",
+        name="hands over the action instead of the values",
+        hint="Who takes the argmax? See which arguments the function wants, and of what shape.",
+        body="""
+            best = self.critic(next_observations).argmax(dim=1)
+            return double_q_values(best, self.target_critic(next_observations))
         """,
     ),
     # --- DuelingHead.forward ------------------------------------------------------------------
@@ -710,6 +894,17 @@ MISCONCEPTIONS = [
         body="""
             advantages = self.advantage(features)
             return self.value(features) + advantages - advantages.mean(dim=1, keepdim=True)
+        """,
+    ),
+    Misconception(
+        todo="DuelingHead.forward",
+        name="counts axes from the front",
+        hint="Features need not have a leading axis at all. From which side is the axis of actions "
+        "always the same?",
+        body="""
+            advantages = self.advantage(features)
+            axis = 1 if advantages.ndim == 2 else advantages.ndim - 2
+            return self.value(features) + advantages - advantages.mean(dim=axis, keepdim=True)
         """,
     ),
     # --- NatureCNN.forward --------------------------------------------------------------------
@@ -834,6 +1029,124 @@ MISCONCEPTIONS = [
             if rank == 2:
                 images = images.unsqueeze(1)
             elif self._is_channels_last():
+                images = images.movedim(-1, 1)
+            with ptu.chosen_products():
+                features = self.layers(self.convolutions(images)).float()
+            return features.reshape(*observations.shape[:-rank], self.feature_size)
+        """,
+    ),
+    Misconception(
+        todo="NatureCNN.forward",
+        name="asks for the layout before the rank",
+        hint="Which of its axes is an image (H, W) with H > W said to have last? Only images with "
+        "three axes can be asked.",
+        body="""
+            rank = len(self.observation_shape)
+            images = as_floats(observations).reshape(-1, *self.observation_shape)
+            if self._is_channels_last():
+                images = images.movedim(-1, 1)
+            if rank == 2:
+                images = images.unsqueeze(1)
+            with ptu.chosen_products():
+                features = self.layers(self.convolutions(images)).float()
+            return features.reshape(*observations.shape[:-rank], self.feature_size)
+        """,
+    ),
+    Misconception(
+        todo="NatureCNN.forward",
+        name="products not in the chosen precision",
+        hint="The docstring names a context. Which of your products are done within it?",
+        body="""
+            rank = len(self.observation_shape)
+            images = as_floats(observations).reshape(-1, *self.observation_shape)
+            if rank == 2:
+                images = images.unsqueeze(1)
+            elif self._is_channels_last():
+                images = images.movedim(-1, 1)
+            features = self.layers(self.convolutions(images))
+            return features.reshape(*observations.shape[:-rank], self.feature_size)
+        """,
+    ),
+    Misconception(
+        todo="NatureCNN.forward",
+        name="features of the products' precision",
+        hint="Products may be done in bfloat16. What type has that which you return then?",
+        body="""
+            rank = len(self.observation_shape)
+            images = as_floats(observations).reshape(-1, *self.observation_shape)
+            if rank == 2:
+                images = images.unsqueeze(1)
+            elif self._is_channels_last():
+                images = images.movedim(-1, 1)
+            with ptu.chosen_products():
+                features = self.layers(self.convolutions(images))
+            return features.reshape(*observations.shape[:-rank], self.feature_size)
+        """,
+    ),
+    Misconception(
+        todo="NatureCNN.forward",
+        name="the largest pixel decides on the scale",
+        hint="A dark image and a bright one of the same type are scaled alike. What tells bytes "
+        "from other numbers?",
+        body="""
+            rank = len(self.observation_shape)
+            images = observations.reshape(-1, *self.observation_shape)
+            images = images.float()
+            if images.numel() > 0 and images.max() > 1.0:
+                images = images / 255.0
+            if rank == 2:
+                images = images.unsqueeze(1)
+            elif self._is_channels_last():
+                images = images.movedim(-1, 1)
+            with ptu.chosen_products():
+                features = self.layers(self.convolutions(images)).float()
+            return features.reshape(*observations.shape[:-rank], self.feature_size)
+        """,
+    ),
+    Misconception(
+        todo="NatureCNN.forward",
+        name="always one leading axis",
+        hint="An observation may come alone: (*) gives (F,).",
+        body="""
+            rank = len(self.observation_shape)
+            images = as_floats(observations).reshape(-1, *self.observation_shape)
+            if rank == 2:
+                images = images.unsqueeze(1)
+            elif self._is_channels_last():
+                images = images.movedim(-1, 1)
+            with ptu.chosen_products():
+                features = self.layers(self.convolutions(images)).float()
+            return features.reshape(*(observations.shape[:-rank] or (1,)), self.feature_size)
+        """,
+    ),
+    Misconception(
+        todo="NatureCNN.forward",
+        name="fails on no images",
+        hint="PyTorch cannot guess an axis of a tensor without elements. Which of your axes is not "
+        "written out?",
+        body="""
+            rank = len(self.observation_shape)
+            images = as_floats(observations).reshape(-1, *self.observation_shape)
+            if rank == 2:
+                images = images.unsqueeze(1)
+            elif self._is_channels_last():
+                images = images.movedim(-1, 1)
+            with ptu.chosen_products():
+                features = self.layers(self.convolutions(images)).float()
+            return features.reshape(*observations.shape[:-rank], -1)
+        """,
+    ),
+    Misconception(
+        todo="NatureCNN.forward",
+        name="compares two axes to find the channels",
+        hint="Channels are last where the last axis is smaller than *both* others; a method of the "
+        "class knows.",
+        body="""
+            rank = len(self.observation_shape)
+            images = as_floats(observations).reshape(-1, *self.observation_shape)
+            if rank == 2:
+                images = images.unsqueeze(1)
+            elif observations.shape[-1] < observations.shape[-3]:
                 images = images.movedim(-1, 1)
             with ptu.chosen_products():
                 features = self.layers(self.convolutions(images)).float()

@@ -67,8 +67,13 @@ def n_step_batch(
     """Rewards (B, n), zero from each row's number of steps on; dones as booleans; that number."""
     num_steps = np.array(num_steps)
     rewards = normal(random, len(num_steps), n) + 1.5
-    rewards[np.arange(n) >= num_steps[:, None]] = 0.0
-    return {"rewards": rewards, "dones": np.array(dones, bool), "num_steps": num_steps}
+    is_step = np.arange(n) < num_steps[:, None]
+    return {
+        "rewards": rewards * is_step,
+        "dones": np.array(dones, bool),
+        "num_steps": num_steps,
+        "is_step": is_step,
+    }
 
 
 @probe(
@@ -96,6 +101,9 @@ def n_step_targets(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("as many steps as rows", inputs([4, 4, 3, 2], [0, 1, 0, 0], 4, 0.7), True)
     yield ProbeCase("one step", inputs([1, 1, 1], [0, 1, 0], 1, 0.9), is_hidden=True)
     yield ProbeCase("one row", inputs([2], [0], 5, 0.9), is_hidden=True)
+    rare = inputs([4, 4, 3, 2, 1], [0, 0, 0, 1, 0], 4, 0.8)
+    rare["rewards"][[0, 0, 1, 1, 1, 2, 3, 4], [1, 3, 0, 1, 2, 2, 0, 0]] = 0.0
+    yield ProbeCase("steps without a reward", rare, is_hidden=True)
     yield ProbeCase("discount 0", inputs([3, 2, 1, 2], [0, 0, 0, 1], 3, 0.0), is_hidden=True)
     yield ProbeCase("discount 1", inputs([3, 2, 1, 2], [0, 0, 0, 1], 3, 1.0), is_hidden=True)
 
@@ -193,9 +201,8 @@ def critic_loss(random: RandomState) -> Iterator[ProbeCase]:
 @probe(
     "DQN.bellman_targets",
     given_rewards="what n_step_targets is given as rewards",
-    given_dones="what n_step_targets is given as dones",
-    given_next_values="what n_step_targets is given as next_values",
-    given_num_steps="what n_step_targets is given as num_steps",
+    given_bootstrap="what n_step_targets is given as next_values, 0 where it is given a done,",
+    given_num_steps="what n_step_targets is given as num_steps, 0 in rows that are done,",
     given_discount="what n_step_targets is given as discount, written once for each row,",
     targets="the targets",
 )
@@ -297,7 +304,7 @@ def act(random: RandomState) -> Iterator[ProbeCase]:
             "seed": int(random.randint(SEED_BOUND)),
         } | others
 
-    yield ProbeCase("sometimes random", inputs(200, 0.5))
+    yield ProbeCase("sometimes random", inputs(200, 0.6))
     yield ProbeCase("deterministic", inputs(100, 0.7, deterministic=True, num_envs=12))
     yield ProbeCase("no step", inputs(None, 0.8, num_actions=3))
     yield ProbeCase("always random", inputs(0, 1.0, num_actions=3), is_hidden=True)
@@ -340,6 +347,7 @@ def dueling_head(random: RandomState) -> Iterator[ProbeCase]:
     features="the features",
     gradient="the gradient of their sum in the first filters, summed for each filter",
     zeros="the type and shape of the features",
+    is_float32="whether the features are float32",
     is_coarse="whether the features are numbers that bfloat16 has",
     change="by how much the call changed its argument",
 )
@@ -367,6 +375,8 @@ def nature_cnn(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("two leading axes", inputs([4, 36, 36], batch_shape=[2, 3]))
     yield ProbeCase("products in bfloat16", inputs([4, 36, 36], products="bfloat16"))
     yield ProbeCase("channels last, as bytes", inputs([36, 36, 4], activation="relu"), True)
+    many_channels = inputs([40, 36, 36], batch_shape=[1])
+    yield ProbeCase("more channels than rows", many_channels, is_hidden=True)
     yield ProbeCase("no dense layer", inputs([2, 40, 36], n_layers=0), is_hidden=True)
     yield ProbeCase(
         "two dense layers, one image", inputs([1, 36, 36], batch_shape=[1], n_layers=2), True

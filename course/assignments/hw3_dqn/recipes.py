@@ -65,7 +65,7 @@ def n_step_targets(inputs: Inputs) -> Outputs:
         "targets": targets,
         "value_gradient": value_gradient,
         # Rewards after the last step are zero; whether a sum includes them is all the same.
-        "reward_gradient": reward_gradient * (rewards != 0),
+        "reward_gradient": reward_gradient * inputs.tensor("is_step"),
     }
 
 
@@ -91,6 +91,8 @@ def critic_loss(inputs: Inputs) -> Outputs:
     )
 
     def huber_loss_nearby(q_values: Tensor, targets: Tensor, weights: Tensor | None = None):
+        if q_values.shape == slopes.shape and torch.equal(q_values, stand_in.right["targets"]):
+            q_values, targets = targets, q_values  # h(e) is h(-e)
         wrong = stand_in.call(
             q_values=q_values, targets=targets, weights=ones if weights is None else weights
         )
@@ -118,12 +120,14 @@ def bellman_targets(inputs: Inputs) -> Outputs:
     agent.next_values = lambda next_observations: next_observations @ value_weights
     rewards, dones = inputs.tensor("rewards"), inputs.tensor("dones")
     next_observations, num_steps = inputs.tensor("next_observations"), optional(inputs, "num_steps")
-    # One step is a row of one reward.
+    is_over = dones.bool()
+    # One step is a row of one reward. After the end neither value nor number of steps matters.
     stand_in = StandIn(
         rewards=rewards.reshape(len(dones), -1),
-        dones=dones,
-        next_values=next_observations @ value_weights,
-        num_steps=torch.ones(len(dones)) if num_steps is None else num_steps,
+        bootstrap=(next_observations @ value_weights).masked_fill(is_over, 0.0),
+        num_steps=(torch.ones(len(dones)) if num_steps is None else num_steps).masked_fill(
+            is_over, 0
+        ),
         discount=torch.full((len(dones),), inputs["discount"]),
     )
     n_step_result = inputs.tensor("n_step_result")
@@ -133,9 +137,8 @@ def bellman_targets(inputs: Inputs) -> Outputs:
     ) -> Tensor:
         return n_step_result + stand_in.call(
             rewards=rewards,
-            dones=dones,
-            next_values=next_values,
-            num_steps=num_steps,
+            bootstrap=torch.where(plain(dones) > 0, 0.0, next_values),
+            num_steps=torch.where(is_over, 0.0, plain(num_steps)),
             discount=torch.as_tensor(discount).expand(len(n_step_result)),
         )
 
@@ -239,8 +242,12 @@ def nature_cnn(inputs: Inputs) -> Outputs:
     change = (images.float() - before.float()).abs().sum()
     if inputs["products"] == "bfloat16":
         # Those numbers are coarse, and depend on the order of operations.
-        is_coarse = (features.bfloat16().float() == features).all()
-        return {"zeros": torch.zeros_like(features), "is_coarse": is_coarse, "change": change}
+        return {
+            "zeros": torch.zeros(features.shape),
+            "is_float32": features.dtype == torch.float32,
+            "is_coarse": (features.bfloat16() == features).all(),
+            "change": change,
+        }
     (gradient,) = gradients(features, [network.convolutions[0].weight])
     return {"features": features, "gradient": gradient.sum(dim=(1, 2, 3)), "change": change}
 

@@ -131,6 +131,21 @@ VARIANTS = [
             }
         """,
     ),
+    Variant(
+        todo="DQN.critic_loss",
+        name="the targets first",
+        body="""
+            rows = torch.arange(len(actions))
+            q_values = self.critic(observations)[rows, actions]
+            loss = huber_td_loss(targets, q_values, weights)
+            unweighted = huber_td_loss(q_values.detach(), targets)
+            errors = (targets - q_values.detach()).abs()
+            metrics = {"critic/loss": loss, "td_errors": errors, "loss": unweighted}
+            metrics["critic/q_values"] = q_values.detach().sum() / len(rows)
+            metrics["critic/target_values"] = targets.sum() / len(rows)
+            return loss, metrics
+        """,
+    ),
     # --- n_step_targets -----------------------------------------------------------------------
     Variant(
         todo="n_step_targets",
@@ -215,6 +230,18 @@ VARIANTS = [
             return n_step_targets(rewards, dones, values, num_steps, self.discount)
         """,
     ),
+    Variant(
+        todo="DQN.bellman_targets",
+        name="nothing after the end",
+        body="""
+            values = self.next_values(next_observations).masked_fill(dones.bool(), 0.0)
+            if num_steps is None:
+                return rewards + self.discount * values
+            return n_step_targets(
+                rewards, torch.zeros_like(dones), values, num_steps.clamp(min=1), self.discount
+            )
+        """,
+    ),
     # --- DQN.act ------------------------------------------------------------------------------
     Variant(
         todo="DQN.act",
@@ -257,6 +284,19 @@ VARIANTS = [
             drawn = np.random.randint(0, self.num_actions, size=int(explores.sum()))
             actions[explores] = torch.from_numpy(drawn)
             return actions
+        """,
+    ),
+    Variant(
+        todo="DQN.act",
+        name="a coin and an action for each environment, as int32",
+        body="""
+            actions = self.greedy_actions(observations).to(torch.int32)
+            if deterministic:
+                return actions
+            epsilon = torch.full((len(observations),), float(self.exploration_schedule(step or 0)))
+            explores = torch.bernoulli(epsilon).bool()
+            drawn = torch.rand(len(observations)).mul(self.num_actions).floor().int()
+            return actions.masked_scatter(explores, drawn[explores])
         """,
     ),
     # --- double_q_values ----------------------------------------------------------------------

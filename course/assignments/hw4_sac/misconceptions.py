@@ -28,6 +28,17 @@ DENSITIES_AND_CRITICS = [
     ),
     Misconception(
         todo="log_tanh_slope",
+        name="two formulas that meet too far out",
+        hint="Digits are lost long before tanh is 1: what is left of 1 - tanh(6)^2 in float32? The "
+        "card's form needs no second formula.",
+        body="""
+            size = pre_tanh.abs()
+            near = torch.log(1.0 - torch.tanh(size.clamp(max=7.0)) ** 2)
+            return torch.where(size > 7.0, math.log(4.0) - 2.0 * size, near).sum(dim=-1)
+        """,
+    ),
+    Misconception(
+        todo="log_tanh_slope",
         name="no sum over components",
         hint="The action is one point in A dimensions and has one density. How do the factors of "
         "its components combine?",
@@ -393,6 +404,16 @@ BACKUPS = [
     ),
     Misconception(
         todo="random_subset_min_backup",
+        name="neighbouring critics only",
+        hint="Can the first and the third of four critics ever be drawn together, without another?",
+        body="""
+            start = int(torch.randint(len(q_values), ()))
+            window = q_values.roll(start, dims=0)[:subset_size]
+            return window.amin(dim=0, keepdim=True).expand_as(q_values)
+        """,
+    ),
+    Misconception(
+        todo="random_subset_min_backup",
         name="another subset for each state",
         hint="The card says for how many states one subset is drawn.",
         body="""
@@ -619,6 +640,15 @@ CRITICS = [
     ),
     Misconception(
         todo="squared_td_loss",
+        name="large errors clipped",
+        hint="An error beyond the limit has no gradient at all. The card clips nothing.",
+        body="""
+            squared = (q_values - targets).clamp(-10.0, 10.0).square()
+            return (squared if weights is None else weights * squared).mean(dim=1).sum()
+        """,
+    ),
+    Misconception(
+        todo="squared_td_loss",
         name="absolute error",
         hint="The card asks for the square.",
         body="""
@@ -714,6 +744,21 @@ CRITICS = [
                 "critic/q_values": q_values.detach().mean(),
                 "critic/target_values": targets.mean(),
                 "td_errors": (q_values.detach() - targets).abs().mean(dim=-1),
+            }
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.critic_loss",
+        name="TD errors cancel between critics",
+        hint="One critic is 5 too high, another 5 too low. What is the sample's error?",
+        body="""
+            q_values = self.critics(observations, actions)
+            loss = squared_td_loss(q_values, targets, weights)
+            return loss, {
+                "critic/loss": loss,
+                "critic/q_values": q_values.detach().mean(),
+                "critic/target_values": targets.mean(),
+                "td_errors": (q_values.detach() - targets).mean(dim=0).abs(),
             }
         """,
     ),
@@ -892,6 +937,39 @@ ACTORS = [
         """,
     ),
     reinforce(
+        "critics left frozen",
+        "After your loss, can the critics' own loss still train them? Nothing has to be frozen to "
+        "hold an advantage constant.",
+        """
+            distribution = self.actor(observations)
+            actions, log_probs = distribution.sample_with_log_prob((self.num_actor_samples,))
+            freeze(self.critics)
+            repeated = observations.expand(self.num_actor_samples, *observations.shape)
+            values = self.policy_q_values(repeated, actions)
+            if self.use_entropy_bonus:
+                values = self.soft_values(values, log_probs)
+            advantages = leave_one_out_advantages(values).detach()
+            loss = -(log_probs * advantages).mean()
+        """,
+    ),
+    reinforce(
+        "action and log-probability of two samples",
+        "Each call draws anew. Was the action that the critics judge the one whose log-probability "
+        "the loss raises?",
+        """
+            distribution = self.actor(observations)
+            actions = distribution.sample((self.num_actor_samples,))
+            _, log_probs = distribution.sample_with_log_prob((self.num_actor_samples,))
+            with torch.no_grad():
+                repeated = observations.expand(self.num_actor_samples, *observations.shape)
+                values = self.policy_q_values(repeated, actions)
+                if self.use_entropy_bonus:
+                    values = self.soft_values(values, log_probs)
+                advantages = leave_one_out_advantages(values)
+            loss = -(log_probs * advantages).mean()
+        """,
+    ),
+    reinforce(
         "always the critics' mean",
         "The actor climbs what `policy_q_values` gives.",
         """
@@ -984,6 +1062,46 @@ ACTORS = [
             actions, log_probs = distribution.rsample_with_log_prob()
             q_values = self.target_critics(observations, actions)
             values = q_values.amin(dim=0) if self.is_pessimistic else q_values.mean(dim=0)
+            if self.use_entropy_bonus:
+                values = self.soft_values(values, log_probs)
+            loss = -values.mean()
+        """,
+    ),
+    reparametrize(
+        "gradient into alpha",
+        "The temperature has a loss of its own. Which form of alpha carries no gradient?",
+        """
+            distribution = self.actor(observations)
+            actions, log_probs = distribution.rsample_with_log_prob()
+            values = self.policy_q_values(observations, actions)
+            if self.use_entropy_bonus:
+                values = values - self.log_temperature.exp() * log_probs
+            loss = -values.mean()
+        """,
+    ),
+    reparametrize(
+        "critics left frozen",
+        "After your loss, can the critics' own loss still train them? The step takes the actor's "
+        "parameters alone, so nothing has to be frozen.",
+        """
+            distribution = self.actor(observations)
+            actions, log_probs = distribution.rsample_with_log_prob()
+            freeze(self.critics)
+            values = self.policy_q_values(observations, actions)
+            if self.use_entropy_bonus:
+                values = self.soft_values(values, log_probs)
+            loss = -values.mean()
+        """,
+    ),
+    reparametrize(
+        "log-probability of a detached action",
+        "The log-probability depends on the actor twice: through mean and standard deviation, and "
+        "through the action.",
+        """
+            distribution = self.actor(observations)
+            actions = distribution.rsample()
+            log_probs = distribution.log_prob(actions.detach())
+            values = self.policy_q_values(observations, actions)
             if self.use_entropy_bonus:
                 values = self.soft_values(values, log_probs)
             loss = -values.mean()
@@ -1116,6 +1234,34 @@ TARGETS = [
         body="""
             self.target_critics = copy.deepcopy(self.critics)
             self.target_critic_parameters = list(self.target_critics.parameters())
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.update_target_critic",
+        name="new target critics, the list left behind",
+        hint="`target_critic_parameters` still lists the weights of the old copy: what would the "
+        "next soft update write to?",
+        body="""
+            self.target_critics = freeze(copy.deepcopy(self.critics))
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.update_target_critic",
+        name="freezes the critics",
+        hint="Which of the two networks does the optimizer still have to train?",
+        body="""
+            hard_update(self.target_critic_parameters, self.critic_parameters)
+            freeze(self.critics)
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.soft_update_target_critic",
+        name="twice",
+        hint="One call goes the fraction tau of the way, not more.",
+        body="""
+            rate = self.soft_target_update_rate
+            for _ in range(2):
+                soft_update(self.target_critic_parameters, self.critic_parameters, rate)
         """,
     ),
     Misconception(

@@ -61,6 +61,10 @@ def log_tanh_slope(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("samples, batch and components", {"pre_tanh": wide}, is_hidden=True)
     yield ProbeCase("one component", {"pre_tanh": normal(random, 6, 1)}, is_hidden=True)
     yield ProbeCase("zeros", {"pre_tanh": np.zeros((2, 3), np.float32)}, is_hidden=True)
+    rising = np.linspace(4.0, 10.0, 12) + 0.2 * random.rand(12)
+    signs = np.where(random.rand(12) < 0.5, -1.0, 1.0)
+    almost = (signs * rising).reshape(4, 3).astype(np.float32)
+    yield ProbeCase("where tanh is nearly 1", {"pre_tanh": almost}, is_hidden=True)
     doubles = 3.0 * random.standard_normal((3, 4))
     yield ProbeCase("float64", {"pre_tanh": doubles}, is_hidden=True)
 
@@ -70,6 +74,7 @@ def log_tanh_slope(random: RandomState) -> Iterator[ProbeCase]:
     q_values="Q_k(s, a)",
     gradient_in_observations="the gradient of the sum of all Q-values in the observations",
     gradient_in_actions="the gradient of the sum of all Q-values in the actions",
+    gradient_in_weights="the gradient of the sum of all Q-values in the critics' weights",
 )
 def ensemble_forward(random: RandomState) -> Iterator[ProbeCase]:
     """One batch axis, several, none; one critic; a linear network."""
@@ -141,7 +146,12 @@ min_backup = probe("min_backup", values="what each critic is trained on")(backup
 double_q_backup = probe("double_q_backup", values="what each critic is trained on")(backup_cases)
 
 
-@probe("random_subset_min_backup", results="all different results of 200 calls")
+@probe(
+    "random_subset_min_backup",
+    results="all different results of 200 calls (more or fewer than there are subsets: drawn with "
+    "replacement, or always the same?)",
+    is_even="whether every subset comes about equally often",
+)
 def random_subset_min_backup(random: RandomState) -> Iterator[ProbeCase]:
     """Subsets of two, of one, of all. Each critic is the smallest somewhere."""
 
@@ -158,6 +168,7 @@ def random_subset_min_backup(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("all of two critics", inputs(2, 3, 2))
     yield ProbeCase("one of three critics", inputs(3, 3, 1), is_hidden=True)
     yield ProbeCase("three of four critics", inputs(4, 5, 3), is_hidden=True)
+    yield ProbeCase("two of four critics", inputs(4, 4, 2), is_hidden=True)
     yield ProbeCase("the only critic", inputs(1, 4, 1), is_hidden=True)
 
 
@@ -210,6 +221,9 @@ def bellman_targets(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase(
         "only the next reward counts", inputs(mean, [False] * 4, discount=0.0), is_hidden=True
     )
+    uneven = positive(random, 3, 3)
+    uneven /= uneven.sum(axis=1, keepdims=True)
+    yield ProbeCase("critics weighed unequally", inputs(uneven, some), is_hidden=True)
 
 
 @probe("squared_td_loss", loss="the loss", gradient="the loss's gradient in the Q-values")
@@ -229,6 +243,9 @@ def squared_td_loss(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("as many critics as states", inputs(4, 4, positive(random, 4)), is_hidden=True)
     sparse = np.array([0.0, 1.0, 0.0, 0.5], np.float32)
     yield ProbeCase("some weights are zero", inputs(2, 4, sparse), is_hidden=True)
+    large = inputs(2, 3, positive(random, 3))
+    large["targets"] *= 50.0
+    yield ProbeCase("large errors", large, is_hidden=True)
 
 
 @probe(
@@ -259,6 +276,9 @@ def critic_loss(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("one critic", inputs(1, 6, weighted=True), is_hidden=True)
     yield ProbeCase("as many critics as states", inputs(4, 4, weighted=True), is_hidden=True)
     yield ProbeCase("a batch of one", inputs(2, 1, weighted=False), is_hidden=True)
+    large = inputs(3, 4, weighted=True)
+    large["targets"] *= 50.0
+    yield ProbeCase("large errors", large, is_hidden=True)
 
 
 # --- the actor's loss, temperature ----------------------------------------------------------
@@ -287,6 +307,8 @@ def actor_inputs(
     "SoftActorCritic.actor_loss_reinforce",
     loss="the loss",
     gradient="the loss's gradient in the actor's weights",
+    gradient_in_log_temperature="the loss's gradient in log alpha",
+    critics_need_gradient="whether the critics' weights still require a gradient afterwards",
     gradient_in_critics="the loss's gradient in the critics' weights",
     reported_loss="the metric actor/loss",
     reported_entropy="the metric actor/entropy",
@@ -313,6 +335,8 @@ def actor_loss_reinforce(random: RandomState) -> Iterator[ProbeCase]:
     "SoftActorCritic.actor_loss_reparametrize",
     loss="the loss",
     gradient="the loss's gradient in the actor's weights",
+    gradient_in_log_temperature="the loss's gradient in log alpha",
+    critics_need_gradient="whether the critics' weights still require a gradient afterwards",
     reported_loss="the metric actor/loss",
     reported_entropy="the metric actor/entropy",
     reported_std="the metric actor/std",
@@ -375,6 +399,8 @@ STATES = {
     "targets_after_a_second_call": "the target critics' weights after a second call",
     "critics": "the critics' weights",
     "targets_need_gradient": "whether the target critics' weights require a gradient",
+    "critics_need_gradient": "whether the critics' weights still require a gradient",
+    "list_is_theirs": "whether `target_critic_parameters` are the target critics' own weights",
 }
 
 

@@ -25,8 +25,8 @@ NUM_DRAWS = 200  # of a random subset: enough to see every one
 # --- stubs ----------------------------------------------------------------------------------
 
 
-class LinearCritics(nn.Module):
-    """Q_k(s, a) = w_k . (s, a): (B, D), (B, A) -> (K, B), for any leading shape B."""
+class SineCritics(nn.Module):
+    """Q_k(s, a) = sin(w_k . (s, a)): (B, D), (B, A) -> (K, B), for any leading shape B."""
 
     def __init__(self, weights: Tensor):
         super().__init__()
@@ -34,7 +34,8 @@ class LinearCritics(nn.Module):
 
     def forward(self, observations: Tensor, actions: Tensor) -> Tensor:
         """The Q-values."""
-        return torch.einsum("kd,...d->k...", self.weights, torch.cat([observations, actions], -1))
+        scores = torch.einsum("kd,...d->k...", self.weights, torch.cat([observations, actions], -1))
+        return scores.sin()
 
 
 class GivenNoiseActor(nn.Module):
@@ -102,11 +103,11 @@ def bare_agent() -> SoftActorCritic:
 
 
 def agent_with_networks(inputs: Inputs) -> SoftActorCritic:
-    """An agent with linear networks; its TODOs are stubs whose numbers are inputs."""
+    """An agent with small networks; its TODOs are stubs whose numbers are inputs."""
     agent = bare_agent()
     agent.actor = GivenNoiseActor(inputs.tensor("actor_weights"), inputs.tensor("noise"))
-    agent.critics = LinearCritics(inputs.tensor("critic_weights"))
-    agent.target_critics = LinearCritics(inputs.tensor("target_critic_weights"))
+    agent.critics = SineCritics(inputs.tensor("critic_weights"))
+    agent.target_critics = SineCritics(inputs.tensor("target_critic_weights"))
     agent.target_critics.requires_grad_(False)
     agent.log_temperature = nn.Parameter(inputs.tensor("log_temperature"))
     agent.use_entropy_bonus = inputs["use_entropy_bonus"]
@@ -129,7 +130,7 @@ def log_tanh_slope_of_samples(inputs: Inputs) -> Outputs:
 
 
 def ensemble_forward(inputs: Inputs) -> Outputs:
-    """Q-values of critics whose weights are drawn from a seed, and gradients in the arguments."""
+    """Q-values of critics whose weights are drawn from a seed, and where gradient flows."""
     observations = inputs.tensor("observations", requires_grad=True)
     actions = inputs.tensor("actions", requires_grad=True)
     critics = StateActionCriticEnsemble(
@@ -144,11 +145,15 @@ def ensemble_forward(inputs: Inputs) -> Outputs:
     for parameter in critics.parameters():
         parameter.data.copy_(torch.from_numpy(generator.standard_normal(parameter.shape)))
     q_values = critics(observations, actions)
-    in_observations, in_actions = gradients(q_values, [observations, actions])
+    weights = list(critics.parameters())
+    in_observations, in_actions, *in_weights = gradients(
+        q_values, [observations, actions, *weights]
+    )
     return {
         "q_values": q_values,
         "gradient_in_observations": in_observations,
         "gradient_in_actions": in_actions,
+        "gradient_in_weights": torch.cat([gradient.flatten() for gradient in in_weights]),
     }
 
 
@@ -168,12 +173,16 @@ def double_q_backup(inputs: Inputs) -> Outputs:
 
 
 def random_subset_min_backup(inputs: Inputs) -> Outputs:
-    """All different results of many calls, sorted: (results, K, B). Which comes when is chance."""
+    """All different results of many calls, sorted: (results, K, B). Which comes when is chance.
+
+    `is_even` tells whether each came in at least a quarter of its share of the calls.
+    """
     torch.manual_seed(inputs["seed"])
     q_values = inputs.tensor("q_values")
     size = inputs["subset_size"]
     draws = [td.random_subset_min_backup(q_values, size) for _ in range(NUM_DRAWS)]
-    return {"results": torch.unique(torch.stack(draws), dim=0)}
+    results, counts = torch.unique(torch.stack(draws), dim=0, return_counts=True)
+    return {"results": results, "is_even": bool(4 * counts.min() * len(counts) >= NUM_DRAWS)}
 
 
 # --- the critics' loss ----------------------------------------------------------------------
@@ -188,6 +197,7 @@ def soft_values(inputs: Inputs) -> Outputs:
     """`soft_values`, and where its gradient flows."""
     agent = bare_agent()
     agent.log_temperature = nn.Parameter(inputs.tensor("log_temperature"))
+    agent.use_entropy_bonus = agent.backup_entropy = True
     q_values = inputs.tensor("q_values", requires_grad=True)
     log_probs = inputs.tensor("log_probs", requires_grad=True)
     values = agent.soft_values(q_values, log_probs)
@@ -219,10 +229,10 @@ def squared_td_loss(inputs: Inputs) -> Outputs:
 
 
 def critic_loss(inputs: Inputs) -> Outputs:
-    """`critic_loss` with linear critics, where its gradient flows, and its metrics."""
+    """`critic_loss` with sine critics, where its gradient flows, and its metrics."""
     agent = bare_agent()
-    agent.critics = LinearCritics(inputs.tensor("critic_weights"))
-    agent.target_critics = LinearCritics(inputs.tensor("target_critic_weights"))
+    agent.critics = SineCritics(inputs.tensor("critic_weights"))
+    agent.target_critics = SineCritics(inputs.tensor("target_critic_weights"))
     weights = None if inputs.get("weights") is None else inputs.tensor("weights")
     loss_of_errors = quadratic_loss(inputs["loss_coefficients"])
     with (
@@ -261,32 +271,35 @@ def quadratic_loss(coefficients: list[float]) -> Callable[..., Tensor]:
 
 
 def actor_loss_reinforce(inputs: Inputs) -> Outputs:
-    """`actor_loss_reinforce` for given noise, and its gradient in the actor and the critics."""
+    """`actor_loss_reinforce` for given noise, and where its gradient flows."""
     agent = agent_with_networks(inputs)
     agent.is_pessimistic = inputs["is_pessimistic"]
     agent.num_actor_samples = inputs["num_actor_samples"]
     loss, metrics = agent.actor_loss_reinforce(inputs.tensor("observations"))
-    in_actor, in_critics = gradients(loss, [agent.actor.weights, agent.critics.weights])
-    return {
-        "loss": loss,
-        "gradient": in_actor,
-        "gradient_in_critics": in_critics,
-        "reported_loss": metrics["actor/loss"],
-        "reported_entropy": metrics["actor/entropy"],
-        "reported_std": metrics["actor/std"],
-    }
+    state = after_actor_loss(agent, loss, metrics)
+    (in_critics,) = gradients(loss, [agent.critics.weights])
+    return state | {"gradient_in_critics": in_critics}
 
 
 def actor_loss_reparametrize(inputs: Inputs) -> Outputs:
-    """`actor_loss_reparametrize` for given noise, and its gradient in the actor."""
+    """`actor_loss_reparametrize` for given noise, and where its gradient flows."""
     agent = agent_with_networks(inputs)
     agent.is_pessimistic = inputs["is_pessimistic"]
     agent.num_actor_samples = 1
     loss, metrics = agent.actor_loss_reparametrize(inputs.tensor("observations"))
-    (gradient,) = gradients(loss, [agent.actor.weights])
+    return after_actor_loss(agent, loss, metrics)
+
+
+def after_actor_loss(agent: SoftActorCritic, loss: Tensor, metrics: dict[str, Tensor]) -> Outputs:
+    """An actor loss, its gradients and metrics, and whether the critics can still be trained."""
+    can_train = [parameter.requires_grad for parameter in agent.critics.parameters()]
+    agent.critics.requires_grad_(True)
+    in_actor, in_log_temperature = gradients(loss, [agent.actor.weights, agent.log_temperature])
     return {
         "loss": loss,
-        "gradient": gradient,
+        "gradient": in_actor,
+        "gradient_in_log_temperature": in_log_temperature,
+        "critics_need_gradient": can_train,
         "reported_loss": metrics["actor/loss"],
         "reported_entropy": metrics["actor/entropy"],
         "reported_std": metrics["actor/std"],
@@ -328,7 +341,9 @@ def states_of_targets(agent: SoftActorCritic, update: Callable[[], None]) -> Out
     """All weights after an update, after a change of the critics, and after another update."""
     update()
     first = flat(agent.target_critics)
-    needs_gradient = [parameter.requires_grad for parameter in agent.target_critics.parameters()]
+    listed, own = agent.target_critic_parameters, list(agent.target_critics.parameters())
+    modules = agent.target_critics, agent.critics
+    needs = [[parameter.requires_grad for parameter in module.parameters()] for module in modules]
     with torch.no_grad():
         for parameter in agent.critics.parameters():
             parameter.add_(1.0)
@@ -339,7 +354,9 @@ def states_of_targets(agent: SoftActorCritic, update: Callable[[], None]) -> Out
         "targets_once_the_critics_have_moved": later,
         "targets_after_a_second_call": flat(agent.target_critics),
         "critics": flat(agent.critics),
-        "targets_need_gradient": needs_gradient,
+        "targets_need_gradient": needs[0],
+        "critics_need_gradient": needs[1],
+        "list_is_theirs": [a is b for a, b in zip(listed, own, strict=True)],
     }
 
 

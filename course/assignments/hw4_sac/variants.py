@@ -80,6 +80,15 @@ VARIANTS = [
         """,
     ),
     Variant(
+        todo="SoftActorCritic.soft_values",
+        name="asks for the bonus again",
+        body="""
+            if not self.use_entropy_bonus:
+                return q_values
+            return q_values - self.temperature * log_probs
+        """,
+    ),
+    Variant(
         todo="mean_backup",
         name="sum over size, repeated",
         body="""
@@ -220,6 +229,15 @@ VARIANTS = [
             factors = torch.ones(errors.shape[1]) if weights is None else weights
             total = torch.einsum("kb,kb,b->", errors, errors, factors.double())
             return (total / errors.shape[1]).to(q_values.dtype)
+        """,
+    ),
+    Variant(
+        todo="squared_td_loss",
+        name="targets detached",
+        body="""
+            squared = torch.square(targets.detach() - q_values)
+            factors = 1.0 if weights is None else weights.unsqueeze(0)
+            return torch.sum(squared * factors) / q_values.shape[-1]
         """,
     ),
     Variant(

@@ -291,6 +291,95 @@ LOSSES = [
         """,
     ),
     Misconception(
+        todo="PPO.actor_loss",
+        name="centres without dividing by the deviation",
+        hint="If all advantages are ten times as large, are your normalised ones the same?",
+        body="""
+            if self.normalize_advantages:
+                advantages = advantages - advantages.mean()
+            ratios = log_ratios.exp()
+            loss = -clipped_surrogate(ratios, advantages, clip_ratio).mean()
+            return loss, {"actor/loss": loss} | ratio_metrics(ratios, log_ratios, clip_ratio)
+        """,
+    ),
+    Misconception(
+        todo="PPO.actor_loss",
+        name="divides by the biased deviation",
+        hint="There is a function that normalises, imported above. By which number does its "
+        "standard deviation divide?",
+        body="""
+            if self.normalize_advantages:
+                deviations = advantages - advantages.mean()
+                advantages = deviations / (deviations.square().mean().sqrt() + 1e-8)
+            ratios = log_ratios.exp()
+            loss = -clipped_surrogate(ratios, advantages, clip_ratio).mean()
+            return loss, {"actor/loss": loss} | ratio_metrics(ratios, log_ratios, clip_ratio)
+        """,
+    ),
+    Misconception(
+        todo="PPO.actor_loss",
+        name="the mean less the advantage",
+        hint="Is an action that went better than the mean still a good one after you have "
+        "normalised?",
+        body="""
+            if self.normalize_advantages:
+                advantages = (advantages.mean() - advantages) / (advantages.std() + 1e-8)
+            ratios = log_ratios.exp()
+            loss = -clipped_surrogate(ratios, advantages, clip_ratio).mean()
+            return loss, {"actor/loss": loss} | ratio_metrics(ratios, log_ratios, clip_ratio)
+        """,
+    ),
+    Misconception(
+        todo="PPO.actor_loss",
+        name="each advantage normalised by itself",
+        hint="Over which numbers are mean and deviation taken? Print your normalised advantages.",
+        body="""
+            if self.normalize_advantages:
+                advantages = torch.stack([normalize(advantage) for advantage in advantages])
+            ratios = log_ratios.exp()
+            loss = -clipped_surrogate(ratios, advantages, clip_ratio).mean()
+            return loss, {"actor/loss": loss} | ratio_metrics(ratios, log_ratios, clip_ratio)
+        """,
+    ),
+    Misconception(
+        todo="PPO.actor_loss",
+        name="advantages in another order",
+        hint="Is row 0 of the advantages still about the same step as row 0 of the ratios?",
+        body="""
+            if self.normalize_advantages:
+                advantages = normalize(advantages.sort().values)
+            ratios = log_ratios.exp()
+            loss = -clipped_surrogate(ratios, advantages, clip_ratio).mean()
+            return loss, {"actor/loss": loss} | ratio_metrics(ratios, log_ratios, clip_ratio)
+        """,
+    ),
+    Misconception(
+        todo="PPO.actor_loss",
+        name="one advantage for all",
+        hint="The surrogate takes an advantage for each step: are yours still different?",
+        body="""
+            if self.normalize_advantages:
+                advantages = normalize(advantages)
+            advantages = advantages.mean().expand_as(advantages)
+            ratios = log_ratios.exp()
+            loss = -clipped_surrogate(ratios, advantages, clip_ratio).mean()
+            return loss, {"actor/loss": loss} | ratio_metrics(ratios, log_ratios, clip_ratio)
+        """,
+    ),
+    Misconception(
+        todo="PPO.actor_loss",
+        name="divides by zero if all are equal",
+        hint="What is the deviation of equal advantages? The function that normalises has a term "
+        "for that.",
+        body="""
+            if self.normalize_advantages:
+                advantages = (advantages - advantages.mean()) / advantages.std()
+            ratios = log_ratios.exp()
+            loss = -clipped_surrogate(ratios, advantages, clip_ratio).mean()
+            return loss, {"actor/loss": loss} | ratio_metrics(ratios, log_ratios, clip_ratio)
+        """,
+    ),
+    Misconception(
         todo="PPO.ppo_loss",
         name="punishes entropy",
         hint="The bonus should make a more random policy *cheaper*. Check its sign in a loss that "
@@ -420,6 +509,51 @@ LOSSES = [
             log_ratios = distribution.log_prob(actions) - old_log_probs
             actor_loss, metrics = self.actor_loss(log_ratios, advantages, clip_ratio)
             value_loss = self.value_loss(values, returns, old_values)
+            entropy = distribution.entropy().mean()
+            bonus = self.entropy_coefficient * entropy
+            loss = actor_loss + self.value_coefficient * value_loss - bonus
+            return loss, metrics | {"critic/loss": value_loss, "actor/entropy": entropy}
+        """,
+    ),
+    Misconception(
+        todo="PPO.ppo_loss",
+        name="old values of other rows",
+        hint="Is row 0 of the old values about the same step as row 0 of the values?",
+        body="""
+            distribution, values = self.actor_critic(observations)
+            log_ratios = distribution.log_prob(actions) - old_log_probs
+            actor_loss, metrics = self.actor_loss(log_ratios, advantages, clip_ratio)
+            value_loss = self.value_loss(values, old_values.flip(0), returns)
+            entropy = distribution.entropy().mean()
+            bonus = self.entropy_coefficient * entropy
+            loss = actor_loss + self.value_coefficient * value_loss - bonus
+            return loss, metrics | {"critic/loss": value_loss, "actor/entropy": entropy}
+        """,
+    ),
+    Misconception(
+        todo="PPO.ppo_loss",
+        name="limits the values around their mean",
+        hint="Each value has an old value of its own, around which its range lies.",
+        body="""
+            distribution, values = self.actor_critic(observations)
+            log_ratios = distribution.log_prob(actions) - old_log_probs
+            actor_loss, metrics = self.actor_loss(log_ratios, advantages, clip_ratio)
+            value_loss = self.value_loss(values, old_values.mean().expand_as(values), returns)
+            entropy = distribution.entropy().mean()
+            bonus = self.entropy_coefficient * entropy
+            loss = actor_loss + self.value_coefficient * value_loss - bonus
+            return loss, metrics | {"critic/loss": value_loss, "actor/entropy": entropy}
+        """,
+    ),
+    Misconception(
+        todo="PPO.ppo_loss",
+        name="limits the values around themselves",
+        hint="How far has a value moved from what it is now?",
+        body="""
+            distribution, values = self.actor_critic(observations)
+            log_ratios = distribution.log_prob(actions) - old_log_probs
+            actor_loss, metrics = self.actor_loss(log_ratios, advantages, clip_ratio)
+            value_loss = self.value_loss(values, values.detach(), returns)
             entropy = distribution.entropy().mean()
             bonus = self.entropy_coefficient * entropy
             loss = actor_loss + self.value_coefficient * value_loss - bonus
@@ -637,6 +771,24 @@ ROLLOUT = [
         """,
     ),
     Misconception(
+        todo="PPO.evaluate_rollout",
+        name="the ends are hidden from the values of the next states",
+        hint="`values_of_next` looks up where episodes ended. Does it get the whole rollout, as it "
+        "is?",
+        body="""
+            observations, actions = (rollout[k].flatten(0, 1) for k in ("observations", "actions"))
+            distribution, values = self.actor_critic(observations)
+            log_probs = distribution.log_prob(actions)
+            rewards, dones, truncateds = (rollout[k] for k in ("rewards", "dones", "truncateds"))
+            grid = values.reshape(rewards.shape)
+            next_values = self.values_of_next(grid, rollout | {"truncateds": dones})
+            advantages = gae(
+                rewards, grid, next_values, dones, truncateds, self.discount, self.gae_lambda
+            ).flatten()
+            return observations, actions, log_probs, values, advantages, advantages + values
+        """,
+    ),
+    Misconception(
         todo="PPO.minibatches",
         name="one permutation for all epochs",
         hint="Do the same rows meet in the same minibatches in every epoch?",
@@ -713,6 +865,31 @@ ROLLOUT = [
                 order = torch.randperm(num_steps)
                 for first in range(0, num_steps - self.batch_size, self.batch_size):
                     rows = order[first : first + self.batch_size]
+                    yield tuple(values[rows] for values in experience)
+        """,
+    ),
+    Misconception(
+        todo="PPO.minibatches",
+        name="the same orders for every rollout",
+        hint="A seed that is set at each call makes the same draws at each call.",
+        body="""
+            generator = torch.Generator().manual_seed(0)
+            num_steps = len(experience[0])
+            for _ in range(self.num_epochs):
+                order = torch.randperm(num_steps, generator=generator)
+                for rows in order.split(self.batch_size):
+                    yield tuple(values[rows] for values in experience)
+        """,
+    ),
+    Misconception(
+        todo="PPO.minibatches",
+        name="begins each epoch at another row",
+        hint="Rows that follow each other in time are much alike. Do they still share a minibatch?",
+        body="""
+            num_steps = len(experience[0])
+            for _ in range(self.num_epochs):
+                order = torch.arange(num_steps).roll(int(torch.randint(1, num_steps, ())))
+                for rows in order.split(self.batch_size):
                     yield tuple(values[rows] for values in experience)
         """,
     ),
@@ -965,6 +1142,39 @@ TD3 = [
         """,
     ),
     Misconception(
+        todo="TD3.actor_loss",
+        name="reports the value, not the loss",
+        hint="Does the metric actor/loss fall when the optimizer does its work?",
+        body="""
+            actions = self.actor(observations)
+            value = self.critics(observations, actions)[0].mean()
+            saturation = (actions.abs() > 0.99).float().mean()
+            return -value, {"actor/loss": value, "actor/saturation": saturation}
+        """,
+    ),
+    Misconception(
+        todo="TD3.actor_loss",
+        name="states and actions of different rows",
+        hint="In which state was each action chosen, and in which is it judged?",
+        body="""
+            actions = self.actor(observations)
+            loss = -self.critics(observations.roll(1, dims=0), actions)[0].mean()
+            saturation = (actions.abs() > 0.99).float().mean()
+            return loss, {"actor/loss": loss, "actor/saturation": saturation}
+        """,
+    ),
+    Misconception(
+        todo="TD3.actor_loss",
+        name="saturated at one side only",
+        hint="tanh saturates at -1 as well.",
+        body="""
+            actions = self.actor(observations)
+            loss = -self.critics(observations, actions)[0].mean()
+            saturation = (actions > 0.99).float().mean()
+            return loss, {"actor/loss": loss, "actor/saturation": saturation}
+        """,
+    ),
+    Misconception(
         todo="TD3.update",
         name="the actor moves at every call",
         hint="What is `actor_update_period` for?",
@@ -1101,6 +1311,39 @@ TD3 = [
             self.num_updates += 1
             if self.num_updates % self.actor_update_period == 0:
                 metrics |= self.update_actor(observations)
+                self.soft_update_targets()
+            return metrics
+        """,
+    ),
+    Misconception(
+        todo="TD3.update",
+        name="the critics' loss reported as the actor's",
+        hint="Of which loss are the metrics that you return, and do they hold those of both?",
+        body="""
+            self.set_learning_rates(self.learning_rate_schedule(step))
+            metrics = self.update_critic(
+                observations, actions, rewards, next_observations, dones, weights
+            )
+            self.num_updates += 1
+            if self.num_updates % self.actor_update_period == 0:
+                self.update_actor(observations)
+                self.soft_update_targets()
+                metrics = metrics | {"actor/loss": metrics["critic/loss"]}
+            return metrics
+        """,
+    ),
+    Misconception(
+        todo="TD3.update",
+        name="the critics' metrics are lost when the actor moves",
+        hint="Which metrics does a call return in which both have moved?",
+        body="""
+            self.set_learning_rates(self.learning_rate_schedule(step))
+            metrics = self.update_critic(
+                observations, actions, rewards, next_observations, dones, weights
+            )
+            self.num_updates += 1
+            if self.num_updates % self.actor_update_period == 0:
+                metrics = self.update_actor(observations)
                 self.soft_update_targets()
             return metrics
         """,

@@ -470,6 +470,7 @@ def smoothed_target_actions(random: RandomState) -> Iterator[ProbeCase]:
     "TD3.actor_loss",
     loss="the loss",
     gradient="the loss's gradient in the actor's weights",
+    reported_loss="the metric actor/loss",
     saturation="the metric actor/saturation",
 )
 def td3_actor_loss(random: RandomState) -> Iterator[ProbeCase]:

@@ -93,12 +93,8 @@ def ppo_loss(inputs: Inputs) -> Outputs:
         log_ratios: Tensor, advantages: Tensor, clip_ratio: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         loss = (actor_weights * log_ratios + advantages * log_ratios.square()).sum() + clip_ratio
-        largest = log_ratios.detach().exp().max()
-        return loss, {
-            "actor/loss": loss,
-            "actor/approximate_kl": kl,
-            "actor/ratio_max": largest,
-        }
+        metrics = {"actor/loss": loss, "actor/approximate_kl": kl}
+        return loss, metrics | {"actor/ratio_max": log_ratios.detach().exp().max()}
 
     agent.actor_loss = weighted_sum
     right = inputs.values_by_name
@@ -242,7 +238,12 @@ def td3_actor_loss(inputs: Inputs) -> Outputs:
     agent.target_critics = SineCritics(inputs.tensor("target_critic_weights"))
     loss, metrics = agent.actor_loss(inputs.tensor("observations"))
     (gradient,) = gradients(loss, [agent.actor.weights])
-    return {"loss": loss, "gradient": gradient, "saturation": metrics["actor/saturation"]}
+    return {
+        "loss": loss,
+        "gradient": gradient,
+        "reported_loss": metrics["actor/loss"],
+        "saturation": metrics["actor/saturation"],
+    }
 
 
 def td3_update(inputs: Inputs) -> Outputs:

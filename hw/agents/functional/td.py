@@ -33,10 +33,11 @@ def n_step_targets(
     k is n, or less where the episode ended or the data stops before.
 
     Args:
-        rewards: (B, n), zero from step k on.
-        dones: (B,), whether step t + k - 1 terminated the episode; a time limit does not.
+        rewards: (B, n), zero from step k on; a reward before that may be zero too.
+        dones: (B,), booleans or 0 and 1: whether step t + k - 1 terminated the episode; a time
+            limit does not.
         next_values: (B,), of the state s_{t+k} after the last step.
-        num_steps: (B,), k of each row, in 1 .. n.
+        num_steps: (B,), integers, k of each row, in 1 .. n.
         discount: gamma in [0, 1].
 
     Returns:
@@ -126,7 +127,7 @@ def squared_td_loss(q_values: Tensor, targets: Tensor, weights: Tensor | None = 
 
 
 def huber_td_loss(q_values: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Huber's loss of the TD error, averaged over the batch.
+    """Huber's loss of the TD error, weighted and averaged over the batch.
 
         L = 1/B sum_b w_b h(Q_b - y_b),   h(e) = e^2 / 2 where |e| <= 1, else |e| - 1/2
 
@@ -137,7 +138,8 @@ def huber_td_loss(q_values: Tensor, targets: Tensor, weights: Tensor | None = No
         weights: (B,) importance weights of prioritised replay, or None for all ones.
 
     Returns:
-        scalar; gradient flows into whichever of the two carries it.
+        scalar, divided by B, not by the sum of the weights; gradient flows into `q_values` and
+        `targets`, where they carry it.
     Source: Mnih et al. 2015, methods ("error clipping").
     """
     assert q_values.shape == targets.shape, (q_values.shape, targets.shape)
