@@ -1294,15 +1294,6 @@ SUM_TREE = [
     ),
     Misconception(
         todo="SumTree.find",
-        name="the last leaf for whatever lies beyond",
-        hint="Which leaves can be found, and is the tree's last one always among them?",
-        body="""
-            ends = np.cumsum(self.leaves)
-            return np.minimum(np.searchsorted(ends, positions, side="right"), self.num_leaves - 1)
-        """,
-    ),
-    Misconception(
-        todo="SumTree.find",
         name="positions in float32",
         hint="How many digits of a position does your walk keep?",
         body="""

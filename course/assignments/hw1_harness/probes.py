@@ -533,7 +533,7 @@ def schedule_value(random: RandomState) -> Iterator[ProbeCase]:
     gradient="the gradient in the inputs",
     is_on_device="whether the weights are on the device",
     num_linear_maps="the number of linear maps in the Sequential",
-    is_initialised="whether weights and biases are drawn as PyTorch does",
+    are_initialised="whether weights and biases of each map are drawn as PyTorch does",
     is_trainable="whether all weights are float32 and can be trained",
 )
 def mlp(random: RandomState) -> Iterator[ProbeCase]:

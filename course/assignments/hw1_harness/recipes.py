@@ -379,10 +379,9 @@ def mlp(inputs: Inputs) -> Outputs:
     torch.manual_seed(inputs["seed"])
     wide = ptu.build_mlp(sizes[0], 50, sizes[2], 60, **activations)
     linear_maps = [layer for layer in wide if isinstance(layer, torch.nn.Linear)]
-    largest = [
-        max_abs * layer.in_features**0.5  # PyTorch draws all from +- 1 / sqrt(inputs)
+    largest = [  # of weights and biases; PyTorch draws both from +- 1 / sqrt(inputs)
+        [p.abs().max().item() * layer.in_features**0.5 for p in (layer.weight, layer.bias)]
         for layer in linear_maps
-        for max_abs in (layer.weight.abs().max().item(), layer.bias.abs().max().item())
     ]
     return {
         "shapes": shapes,
@@ -390,7 +389,7 @@ def mlp(inputs: Inputs) -> Outputs:
         "gradient": gradient,
         "is_on_device": all(on_meta),
         "num_linear_maps": len(linear_maps),
-        "is_initialised": all(0.7 < number <= 1.0 + 1e-6 for number in largest),
+        "are_initialised": [[0.7 < number <= 1.0 + 1e-6 for number in row] for row in largest],
         "is_trainable": all(p.requires_grad and p.dtype == torch.float32 for p in wide.parameters())
         and wide.training,
     }
