@@ -93,6 +93,12 @@ def test_a_leak_is_found(handout):
     assert any(leak.startswith("notes.md shows") for leak in find_leaks(leaky))
 
 
+def test_its_figures_are_those_of_the_documentation(handout):
+    for path, content in handout.files.items():
+        if path.parts[0] == "figures":
+            assert content == Path("docs/figures", path.name).read_bytes(), path
+
+
 def test_later_code_is_absent(handout):
     course = load_course()
     for other in course:
