@@ -94,7 +94,7 @@ what it printed as it began.
 """
 
 OTHERS_TEXT = """
-The others are started likewise, and take longer: {others}.
+The others are started likewise,: {others}.
 """
 
 LEARN_TEXT = """
