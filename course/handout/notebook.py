@@ -94,13 +94,13 @@ what it printed as it began.
 """
 
 OTHERS_TEXT = """
-The others are started likewise,: {others}.
+The others are started likewise: {others}.
 """
 
 LEARN_TEXT = """
 ## Does it learn as it should?
 
-Trains for about a minute and compares the curve with the reference's.
+Trains for less than a minute and compares the curve with the reference's.
 """
 
 SUBMIT_TEXT = """
