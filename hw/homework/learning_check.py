@@ -35,11 +35,11 @@ class Band:
         metric: the column that it sums up.
         statistic: of the column's finite values, one of `STATISTICS`.
         first_step, last_step: of the rows that count, both included.
-        if_low, if_high: what to look at, for who is outside.
+        if_low, if_high: what to look at, for who is outside; empty where that is no fault, as it is
+            none to learn sooner than the reference.
         scale: whether the band is widened by a difference or by a ratio.
         slack: it is widened by at least so much, in units of the number (a ratio, if `log`).
-        least, most: the number can be nothing else; the band does not reach beyond.
-        low, high: the limits; nan before they are measured.
+        low, high: the limits; infinite where there is none.
     """
 
     name: str
@@ -51,10 +51,8 @@ class Band:
     if_high: str
     scale: Literal["linear", "log"] = "linear"
     slack: float = 0.0
-    least: float = -math.inf
-    most: float = math.inf
-    low: float = math.nan
-    high: float = math.nan
+    low: float = -math.inf
+    high: float = math.inf
 
     def measure(self, rows: Sequence[Row]) -> float:
         """The number of a run; nan if the run has no finite value of the metric there."""
@@ -69,8 +67,19 @@ class Band:
 
     def holds(self, number: float) -> bool:
         """Whether a number is inside; nan is not."""
-        low_room, high_room = (ROUNDING * abs(limit) for limit in (self.low, self.high))
-        return self.low - low_room <= number <= self.high + high_room
+        room = ROUNDING * abs(number)
+        return self.low - room <= number <= self.high + room
+
+    @property
+    def limits(self) -> str:
+        """Both limits, or the one that there is, in words."""
+        if math.isinf(self.high):
+            return f"{self.low:.4g} or more"
+        return (
+            f"{self.high:.4g} or less"
+            if math.isinf(self.low)
+            else f"{self.low:.4g} to {self.high:.4g}"
+        )
 
 
 @dataclass(frozen=True)
@@ -126,16 +135,17 @@ def complaint(band: Band, number: float, rows: Sequence[Row]) -> str:
     advice = band.if_low if is_low else band.if_high
     return (
         f"{band.name} {what}: {band.statistic} {number:.4g} from step {band.first_step} on, "
-        f"the reference's {band.low:.4g} to {band.high:.4g}. {advice}"
+        f"the reference's {band.limits}. {advice}"
     )
 
 
 def widened(band: Band, numbers: Sequence[float]) -> tuple[float, float]:
     """The limits of a band, from what the number came to over the seeds of the reference.
 
-        low, high = q05 - w, q95 + w,    w = max(q95 - q05, slack)
+        low, high = min(q05 - w, smallest), max(q95 + w, largest),    w = max(q95 - q05, slack)
 
-    cut to `least` and `most`. On a logarithmic scale the same is done with logarithms.
+    On a logarithmic scale the same is done with logarithms. There is no limit on a side that is no
+    fault.
 
     Raises:
         ValueError: a number is not finite, or not positive where logarithms are taken.
@@ -148,10 +158,9 @@ def widened(band: Band, numbers: Sequence[float]) -> tuple[float, float]:
         values, slack = np.log(values), math.log(slack or 1.0)
     low, high = np.quantile(values, QUANTILES)
     margin = max(high - low, slack)
-    low, high = low - margin, high + margin
-    if band.scale == "log":
-        low, high = math.exp(low), math.exp(high)
-    return max(float(low), band.least), min(float(high), band.most)
+    limits = np.array([min(low - margin, values.min()), max(high + margin, values.max())])
+    low, high = np.exp(limits) if band.scale == "log" else limits
+    return (float(low) if band.if_low else -math.inf, float(high) if band.if_high else math.inf)
 
 
 def return_curve(runs: Sequence[Sequence[Row]]) -> dict[int, tuple[float, float]]:

@@ -25,6 +25,8 @@ from course.grader.wire import decode, encode
 from course.grader.worker import make_job
 from hw.infrastructure.errors import UserError
 
+# Another in each test process: sandboxes of one slot share a user.
+SLOT = 41 + 10 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 LIMITS = Limits(20.0, 20.0, 2**20)
 SHORT = Limits(0.5, 20.0, 2**20)
 BLANK = 'def solve(x):\n    raise NotImplementedError("TODO(hw.solve)")\n\n\n'
@@ -93,7 +95,7 @@ def tree(tmp_path_factory):
 def sandbox(request, tree):
     if reason := missing_for(request.param):
         pytest.skip(reason)
-    with Sandbox(tree, [], request.param, slot=41, memory=2**29) as sandbox:
+    with Sandbox(tree, [], request.param, slot=SLOT, memory=2**29) as sandbox:
         yield sandbox
 
 
@@ -325,7 +327,7 @@ sys.path.insert(0, {str(Path().resolve())!r})
 from pathlib import Path
 from course.grader.sandbox import Limits, Sandbox
 from course.grader.worker import make_job
-sandbox = Sandbox(Path({str(tree)!r}), [], {sandbox.tier!r}, slot=42)
+sandbox = Sandbox(Path({str(tree)!r}), [], {sandbox.tier!r}, slot={SLOT + 1})
 sandbox.start()
 print(sandbox.process.pid, flush=True)
 source = "import time\\ndef solve(x): time.sleep(300)"

@@ -72,7 +72,20 @@ def test_the_limits_are_quantiles_moved_out_by_their_distance():
     numbers = list(range(101))  # q05 = 5, q95 = 95
     assert widened(band(), numbers) == pytest.approx((-85.0, 185.0))
     assert widened(band(slack=100.0), numbers) == pytest.approx((-95.0, 195.0))
-    assert widened(band(least=0.0, most=100.0), numbers) == pytest.approx((0.0, 100.0))
+
+
+def test_no_seed_of_the_reference_is_outside():
+    assert widened(band(), [1.0] * 100 + [50.0]) == pytest.approx((1.0, 50.0))
+    assert widened(band(), [1.0] * 100 + [-9.0]) == pytest.approx((-9.0, 1.0))
+
+
+def test_there_is_no_limit_where_nothing_would_be_wrong():
+    numbers = list(range(101))
+    assert widened(band(if_high=""), numbers) == (pytest.approx(-85.0), math.inf)
+    assert widened(band(if_low=""), numbers) == (-math.inf, pytest.approx(185.0))
+    assert band(high=math.inf).holds(1e9)
+    assert band(high=math.inf).limits == "200 or more"
+    assert band(low=-math.inf).limits == "300 or less"
 
 
 def test_on_a_logarithmic_scale_limits_move_by_a_ratio():
@@ -156,7 +169,8 @@ def test_the_curve_is_of_the_steps_that_all_runs_have():
 
 
 def test_bands_are_read_as_they_were_written(tmp_path):
-    written = Reference([BAND], {100: (1.0, 2.0)}, {"seeds": [1, 20]})
+    bands = [BAND, band(if_high="", high=math.inf)]
+    written = Reference(bands, {100: (1.0, 2.0)}, {"seeds": [1, 20]})
     save_reference(tmp_path / "a.json", written)
     assert load_reference(tmp_path / "a.json") == written
     (tmp_path / "a.json").write_text("[]")
@@ -176,8 +190,9 @@ def test_every_assignment_has_measured_bands_within_its_run(assignment):
     assert any(entry.metric == RETURN for entry in found.bands)
     for entry in found.bands:
         assert entry.low <= entry.high
+        assert math.isfinite(entry.low) == bool(entry.if_low)
+        assert math.isfinite(entry.high) == bool(entry.if_high)
         assert 0 <= entry.first_step <= entry.last_step <= total_steps
-        assert entry.if_low or entry.if_high
 
 
 @pytest.fixture
