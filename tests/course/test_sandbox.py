@@ -343,7 +343,7 @@ sandbox.call(make_job("hw/solution.py", "solve", source, {{"x": 1}}), Limits(300
     while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not Path(f"/proc/{pid}").exists()
-    uid = f"Uid:\t{module.FIRST_UID + 42}\t"
+    uid = f"Uid:\t{module.FIRST_UID + SLOT + 1}\t"
     assert not [p for p in Path("/proc").glob("[0-9]*/status") if uid in text_of(p)]
 
 
