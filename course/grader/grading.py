@@ -4,7 +4,7 @@ import compileall
 import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from course.bank import load_misconceptions
@@ -68,10 +68,16 @@ class TodoResult:
 
     @property
     def score(self) -> float:
-        """The share of the cases that are right, in points."""
+        """Points for the share of the cases that are right, beyond the half.
+
+            points * max(0, 2 * right / all - 1)
+
+        A body that does nothing is right in a few cases too; up to a half of them earn nothing.
+        """
         if self.fault or not self.cases:
             return 0.0
-        return self.points * sum(case.verdict.passed for case in self.cases) / len(self.cases)
+        share = sum(case.verdict.passed for case in self.cases) / len(self.cases)
+        return self.points * max(0.0, 2.0 * share - 1.0)
 
     @property
     def first_failure(self) -> CaseResult | None:
@@ -142,6 +148,15 @@ class AssignmentGrader:
         self.preload = [*HEAVY_IMPORTS, *independent_modules(self.handout.files, changing)]
         self.sandbox = self.make_sandbox()
         self.known: dict[str, Known] = {}
+        # The other TODOs of each one's file, name by id.
+        self.others = {
+            todo.name: {
+                assignment.todo_id(other): other.name
+                for other in assignment.todos
+                if other.file == todo.file and other is not todo
+            }
+            for todo in assignment.todos
+        }
 
     def make_sandbox(self) -> Sandbox:
         """A sandbox on the blank hand-out."""
@@ -159,7 +174,7 @@ class AssignmentGrader:
             SandboxFault: the reference fails in the sandbox.
         """
         todo = self.assignment.todos_by_name[name]
-        cases = self.probes[name].cases(self.seed)
+        cases = self.probes[name].cases(derived_seed(self.seed, name))
         reference = (self.root / todo.file).read_text(encoding="utf-8")
         replies = [self.call(todo, reference, case, None) for case in cases]
         expected = []
@@ -230,24 +245,19 @@ class AssignmentGrader:
     def _judge_case(
         self, todo: Todo, source: str, case: ProbeCase, expected: Outputs, limits: Limits
     ) -> Verdict:
-        """The verdict of one case; other TODOs that the method calls are the reference's."""
-        probe = self.probes[todo.name]
-        filled: list[str] = []
-        verdict = verdict_of(self.call(todo, source, case, limits), expected, probe, case)
-        while verdict.blank and len(filled) < len(self.assignment.todos):
-            called = self._todo_of(verdict.blank)
-            if called is None or called == todo.name or called in filled:
-                break
-            filled.append(called)
-            reply = self.call(todo, source, case, limits, filled)
-            # Of what runs beside the reference no exception's text is told.
-            verdict = verdict_of(reply, expected, probe, replace(case, is_hidden=True))
-        return verdict
+        """The verdict of one case.
 
-    def _todo_of(self, blank: str) -> str | None:
-        """The TODO of this assignment that a message names, which may be forged."""
-        names = {self.assignment.todo_id(todo): todo.name for todo in self.assignment.todos}
-        return names.get(blank)
+        If the method calls another TODO, which is blank, the case is run once more with the
+        student's own others of that file in place: never with the reference's, which the method
+        could read.
+        """
+        probe = self.probes[todo.name]
+        verdict = verdict_of(self.call(todo, source, case, limits), expected, probe, case)
+        if verdict.blank not in self.others[todo.name]:
+            return verdict
+        names = list(self.others[todo.name].values())
+        reply = self.call(todo, source, case, limits, names)
+        return verdict_of(reply, expected, probe, case)
 
     def _diagnose(self, result: TodoResult, known: Known, probe: Probe) -> None:
         """Name the misconception if the outputs are exactly those of one."""
@@ -273,24 +283,30 @@ class AssignmentGrader:
         source: str,
         case: ProbeCase,
         limits: Limits | None,
-        filled: Sequence[str] = (),
+        others: Sequence[str] = (),
     ) -> Reply:
         """Run one case of a source in the sandbox; without limits, as the reference runs.
 
         Args:
             todo, source, case: what to run.
             limits: of the process.
-            filled: other TODOs, which are not blank but the reference's.
+            others: further TODOs to take from the source, where it has them.
         """
-        fills: dict[str, tuple[list[str], str]] = {}
-        for name in filled:
-            file = self.assignment.todos_by_name[name].file
-            reference = (self.root / file).read_text(encoding="utf-8")
-            fills.setdefault(file.as_posix(), ([], reference))[0].append(name)
-        job = make_job(todo.file.as_posix(), todo.name, source, case.inputs, fills)
+        job = make_job(todo.file.as_posix(), todo.name, source, case.inputs, others)
         if limits is None:
             limits = Limits(REFERENCE_SECONDS, REFERENCE_SECONDS, MAX_REFERENCE_BYTES)
         return self.sandbox.call(job, limits)
+
+
+def derived_seed(seed: int, use: str) -> int:
+    """A seed for one use, of 32 bits: who finds it out knows none of the others.
+
+    Args:
+        seed: of the session, secret.
+        use: any words.
+    """
+    found = hashlib.sha256(f"{seed}/{use}".encode()).digest()
+    return int.from_bytes(found[:4], "big")
 
 
 def verdict_of(reply: Reply, expected: Outputs, probe: Probe, case: ProbeCase) -> Verdict:

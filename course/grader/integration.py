@@ -14,7 +14,8 @@ import numpy as np
 import yaml
 
 import hw.envs.make_env  # noqa: F401  registers GridWorld
-from course.grader.judge import plain_text
+from course.grader.grading import derived_seed
+from course.grader.judge import PLAIN_ERRORS
 from course.grader.sandbox import Limits, Sandbox
 from course.grader.wire import ProtocolError, decode, encode
 from course.grader.worker import MAX_JOB_HEADER, as_bytes
@@ -96,7 +97,7 @@ def run_integration(
     missing = [file for file in names if Path(file) not in sources]
     if missing:
         return IntegrationResult(points, complaint=f"{missing[0]} is not in the submission")
-    settings = task.settings | {"seed": 1 + seed % 10_000}
+    settings = task.settings | {"seed": derived_seed(seed, "training") % 2**31}
     fills: dict[str, list[str]] = {}
     for name in replaced:
         fills.setdefault(assignment.todos_by_name[name].file.as_posix(), []).append(name)
@@ -129,7 +130,7 @@ def run_integration(
 def _play(sandbox: Sandbox, env_name: str, seed: int) -> tuple[list[float], str]:
     """Returns of the grader's episodes, all environments together, or what went wrong."""
     envs = [gym.make(env_name) for _ in range(NUM_EPISODES)]
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(derived_seed(seed, "episodes"))
     seeds = generator.integers(2**31, size=NUM_EPISODES).tolist()
     observations = [env.reset(seed=s)[0] for env, s in zip(envs, seeds, strict=True)]
     space = envs[0].action_space
@@ -223,4 +224,6 @@ def _complaint(status: str, payload: bytes) -> str:
     if error.get("category") == "not_implemented":
         blank = str(error.get("message", "")).partition("TODO(*.")[2].partition(")")[0]
         return f"{blank[:80] or 'a TODO'} is still blank"
-    return f"{plain_text(error.get('type', ''), 60)}: {plain_text(error.get('message', ''), 200)}"
+    # No text of the process: it knows the observations that the grader's episodes begin with.
+    name = error.get("type")
+    return name if isinstance(name, str) and name in PLAIN_ERRORS else "an exception of its own"

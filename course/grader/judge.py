@@ -135,12 +135,14 @@ def told(difference: Difference, quantity: str, is_hidden: bool) -> str:
     """What a student may hear of a difference.
 
     Sizes of errors are rounded to a power of ten: an exact one, with the student's own value, would
-    be the expected value. Of a hidden case no shape and no type is told, for what a method returns
-    may be made of its inputs.
+    be the expected value. Of a hidden case neither size nor shape nor type is told, for what a
+    method returns may be made of its inputs.
     """
     if difference.category == "mutated":
         return difference.summary
     if difference.category == "wrong_value":
+        if is_hidden:
+            return f"{quantity} has wrong values"
         return f"{quantity} has wrong values, off by about {power_of_ten(difference.error)}"
     if is_hidden and difference.category in ("shape", "dtype"):
         what = "shape" if difference.category == "shape" else "type"
@@ -162,12 +164,13 @@ def _error(error: Any, is_hidden: bool) -> Verdict:
     if not isinstance(category, str) or category not in known:
         return Verdict("protocol", "the reply cannot be read")
     name, message, line = (error.get(key) for key in ("type", "message", "line"))
-    line = line if type(line) is int and 0 < line <= MAX_LINE else None
+    # Numbers and texts from the process may carry a hidden input out.
+    is_line = type(line) is int and 0 < line <= MAX_LINE and not is_hidden
+    line = line if is_line else None
     message = message if isinstance(message, str) else ""
     if category == "not_implemented":
         blank = plain_text(message.partition("TODO(")[2].partition(")")[0], 120)
         return Verdict(category, "still blank", line, blank=blank)
-    # Whatever text comes from the process may carry a hidden input out.
     text = "" if is_hidden else plain_text(message, MAX_WORDS)
     if category in FILE_SUMMARIES:
         return Verdict(category, text or FILE_SUMMARIES[category], line)

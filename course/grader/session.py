@@ -567,9 +567,9 @@ def choose_seed(out: Path, given: int | None) -> int:
             return int(json.loads(path.read_text(encoding="utf-8"))["seed"])
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path} holds no seed; remove it, or give one") from error
-    seed = secrets.randbits(31) if given is None else given
-    if not 0 <= seed < 2**31:
-        raise UserError(f"seed is {seed}, must be at least 0 and less than 2^31")
+    seed = secrets.randbits(128) if given is None else given
+    if seed < 0:
+        raise UserError(f"seed is {seed}, must be at least 0")
     out.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps({"seed": seed}) + "\n", mode=0o600)
     return seed

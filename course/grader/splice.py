@@ -57,6 +57,11 @@ def splice(blank_source: str, pieces: Iterable[tuple[str, Sequence[str], bool]])
     return ast.fix_missing_locations(blank)
 
 
+def is_written(source: str, name: str) -> bool:
+    """Whether a source has the function, and it is not blank."""
+    return find_function(_parse(source), name) is not None and not is_blank(source, name)
+
+
 def is_blank(source: str, name: str) -> bool:
     """Whether a function's body only raises what the hand-out's blank raises."""
     function = find_function(_parse(source), name)

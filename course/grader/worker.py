@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from .splice import NOT_THE_STUDENTS, SpliceError, find_function, is_blank, splice
+from .splice import NOT_THE_STUDENTS, SpliceError, find_function, is_blank, is_written, splice
 from .wire import decode, encode
 
 MAX_JOB_BYTES = 2**30
@@ -36,7 +36,7 @@ def make_job(
     name: str,
     student_source: str | None,
     inputs: dict[str, Any],
-    fills: dict[str, tuple[list[str], str]] | None = None,
+    others: Sequence[str] = (),
 ) -> bytes:
     """The message for one case.
 
@@ -44,21 +44,13 @@ def make_job(
         file, name: of the TODO: `hw/a/b.py`, `Class.method`.
         student_source: the student's file; None runs the tree as it is.
         inputs: arrays, numbers and strings.
-        fills: by file, other functions that are not blank in this case and the source to take them
-            from; the TODO itself always comes from the student.
+        others: further functions to take from the student's file, where it has them.
     """
     arrays = {f"input.{k}": v for k, v in inputs.items() if isinstance(v, np.ndarray)}
     plain = {k: v for k, v in inputs.items() if not isinstance(v, np.ndarray)}
     if student_source is not None:
         arrays["student_source"] = as_bytes(student_source)
-    fills = fills or {}
-    arrays |= {f"fill.{path}": as_bytes(source) for path, (_, source) in fills.items()}
-    values = {
-        "file": file,
-        "name": name,
-        "inputs": plain,
-        "fills": {path: names for path, (names, _) in fills.items()},
-    }
+    values = {"file": file, "name": name, "inputs": plain, "others": list(others)}
     return encode(values, arrays, MAX_JOB_HEADER)
 
 
@@ -118,13 +110,9 @@ def handle(values: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
     }
     try:
         if "student_source" in arrays:
-            parts: dict[str, list[tuple[str, Sequence[str], bool]]] = {
-                path: [(_text(arrays[f"fill.{path}"]), [n for n in names if n != name], False)]
-                for path, names in values["fills"].items()
-            }
-            parts.setdefault(file, []).append((_text(arrays["student_source"]), [name], True))
-            for path, pieces in parts.items():
-                put_in_place(path, pieces)
+            source = _text(arrays["student_source"])
+            names = [name, *(other for other in values["others"] if is_written(source, other))]
+            put_in_place(file, [(source, names, True)])
         recipes = importlib.import_module("recipes").RECIPES
         from hw.homework.recipe import run_recipe
 

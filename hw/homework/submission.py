@@ -749,6 +749,11 @@ def _read_zip(content: bytes, intake: Intake) -> None:
     if content.count(b"PK\1\2") > MAX_FILES:
         raise UserError(f"holds more than {MAX_FILES} files")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        entries = sorted(archive.infolist(), key=lambda entry: entry.header_offset)
+        ends = [entry.header_offset + 30 + entry.compress_size for entry in entries]
+        begins = [entry.header_offset for entry in entries[1:]] + [len(content)]
+        if any(end > begin for end, begin in zip(ends, begins, strict=True)):
+            raise UserError(f"holds files that overlap; {HAND_IN}")
         for entry in archive.infolist():
             name = entry.orig_filename
             kind = stat.S_IFMT(entry.external_attr >> 16)

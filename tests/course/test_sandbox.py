@@ -99,8 +99,8 @@ def sandbox(request, tree):
         yield sandbox
 
 
-def job(source, fills=None, **inputs):
-    return make_job("hw/solution.py", "solve", textwrap.dedent(source), {"x": 1.0} | inputs, fills)
+def job(source, others=(), **inputs):
+    return make_job("hw/solution.py", "solve", textwrap.dedent(source), {"x": 1.0} | inputs, others)
 
 
 def values_of(reply):
@@ -170,11 +170,18 @@ def test_any_message_arrives_in_a_form_that_can_be_shown(sandbox, text):
     assert len(message["message"]) <= 300
 
 
-def test_another_todo_may_be_filled(sandbox):
-    source = "def solve(x):\n    return other(x)"
-    fills = {"hw/solution.py": (["other", "solve"], "def other(x): return 6\nsolve = None\n")}
-    _, arrays = values_of(sandbox.call(job(source, fills), LIMITS))
+def test_the_students_own_other_todo_may_be_taken_too(sandbox):
+    source = "def solve(x):\n    return other(x)\n\n\ndef other(x):\n    return 6\n"
+    _, arrays = values_of(sandbox.call(job(source, ["other"]), LIMITS))
     assert arrays["y"] == 6
+
+
+@pytest.mark.parametrize(
+    "other", ["", "def other(x):\n    raise NotImplementedError('TODO(hw.other)')"]
+)
+def test_a_blank_or_missing_other_todo_stays_blank(sandbox, other):
+    source = f"def solve(x):\n    return other(x)\n\n\n{other}\n"
+    assert error_of(sandbox.call(job(source, ["other"]), LIMITS))["category"] == "not_implemented"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from hw.homework.learning_check import (
     save_reference,
     widened,
 )
-from hw.infrastructure.errors import TrainingError, UserError
+from hw.infrastructure.errors import EnvError, TrainingError, UserError
 from hw.infrastructure.trainer import Trainer
 from hw.scripts import learn
 
@@ -222,23 +222,27 @@ def test_a_run_is_trained_and_judged(folder, capsys):
     assert "\nok: " in capsys.readouterr().out
 
 
-def test_a_blank_is_named_in_one_line(folder, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            NotImplementedError("TODO(tiny.Thing.do): write what the docstring says"),
+            "off: TODO(tiny.Thing.do) is not written yet; `make test` shows what is",
+        ),
+        (
+            EnvError("environment 0: NotImplementedError: TODO(tiny.Thing.do): ...\n  Traceback"),
+            "off: TODO(tiny.Thing.do) is not written yet; `make test` shows what is",
+        ),
+        (TrainingError("critic/loss is nan at step 7"), "off: critic/loss is nan at step 7"),
+    ],
+)
+def test_a_blank_and_a_run_that_breaks_off_take_one_line(folder, capsys, monkeypatch, error, line):
     def run_step(trainer):
-        raise NotImplementedError("TODO(tiny.Thing.do): write what the docstring says")
+        raise error
 
     monkeypatch.setattr(Trainer, "run_step", run_step)
     assert learn.main([]) == 1
-    last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith("off: TODO(tiny.Thing.do)")
-
-
-def test_a_run_that_breaks_off_is_off(folder, capsys, monkeypatch):
-    def run_step(trainer):
-        raise TrainingError("critic/loss is nan at step 7")
-
-    monkeypatch.setattr(Trainer, "run_step", run_step)
-    assert learn.main([]) == 1
-    assert capsys.readouterr().out.splitlines()[-1] == "off: critic/loss is nan at step 7"
+    assert capsys.readouterr().out.splitlines()[-1] == line
 
 
 def test_it_has_to_be_run_in_a_hand_out(tmp_path, monkeypatch):
