@@ -145,7 +145,8 @@ def planted(arena):
     """Marks of attacks in the usual places."""
     base = arena.grader.sandbox.base
     folders = [*map(Path, PLACES), arena.grader.tree, arena.grader.tree.parent, base]
-    return [f / "planted_by_attack" for f in folders if (f / "planted_by_attack").exists()]
+    places = {(folder / "planted_by_attack").resolve() for folder in folders}
+    return sorted(place for place in places if place.exists())
 
 
 @pytest.fixture(scope="module", params=COLUMNS)
