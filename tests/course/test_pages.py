@@ -66,11 +66,11 @@ def test_pages_escape_all_and_load_nothing(kind):
 
 
 def test_feedback_states_score_points_and_each_todo():
-    rows = [result("gae", "wrong_value", "is off", passed=2), *map(result, NAMES[1:])]
+    rows = [result("gae", "wrong_value", "is off", passed=3), *map(result, NAMES[1:])]
     page = feedback_page(record(results=rows), ASSIGNMENT, dict.fromkeys(NAMES, "hw/a.py:7"))
     assert '70 <span class="soft">of 100</span>' in page
     assert "30 / 60" in page
-    assert "2 of 4 cases are right" in page
+    assert "3 of 4 cases are right" in page
     assert "is off" in page
     assert "no grade" not in page
 
@@ -108,7 +108,7 @@ def test_bins_hold_every_score_once():
 def test_the_hardest_todo_comes_first_and_faults_count_neither_way():
     classmates = [
         record("a", [result("gae", "timeout"), result("normalize"), result("reward_to_go")]),
-        record("b", [result("gae", "crash", passed=2), *map(result, NAMES[1:])]),
+        record("b", [result("gae", "crash", passed=3), *map(result, NAMES[1:])]),
         record("c", [result("gae", fault="x"), result("normalize", "not_implemented")]),
     ]
     rows = {row["todo"]: row for row in todo_rows(classmates, ASSIGNMENT)}

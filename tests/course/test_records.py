@@ -56,9 +56,11 @@ def test_the_schema_refuses_what_the_specification_does():
     jsonschema.validate({"score": 1, "tests": [{"name": "a"}]}, SCHEMA)
 
 
-def test_partial_credit_is_the_share_of_the_cases():
-    row = todo_row(result("gae", "wrong_value", "is off", passed=1, cases=3))
-    assert (row["score"], row["passed"], row["cases"]) == (20.0, 1, 3)
+@pytest.mark.parametrize(("passed", "score"), [(3, 60.0), (2, 20.0), (1, 0.0), (0, 0.0)])
+def test_partial_credit_is_the_share_of_the_cases_beyond_the_half(passed, score):
+    category = "wrong_value" if passed < 3 else ""
+    row = todo_row(result("gae", category, "is off", passed=passed, cases=3))
+    assert (row["score"], row["passed"], row["cases"]) == (score, passed, 3)
 
 
 def test_a_row_holds_no_outputs_and_no_name_of_a_hidden_case():
