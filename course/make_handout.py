@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
 def hunt(args: argparse.Namespace) -> int:
     """Make a bug hunt; which mistake it is stands in the instructor's answer.txt beside it."""
     assignment = load_assignment(args.assignment, ROOT)
-    misconception = choose_misconception(assignment, args.mistake, args.seed)
+    misconception = choose_misconception(assignment, args.mistake, args.seed, ROOT)
     folder = args.out / f"{assignment.id}_bug_hunt"
     make_bug_hunt(assignment, misconception, ROOT).write(folder)
     add_curves(folder, assignment, range(1, args.curves + 1), ROOT)
