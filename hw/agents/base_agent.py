@@ -24,13 +24,15 @@ class BaseAgent(SavedModule, ABC):
 
     An algorithm declares in `collects` what it is handed by `update`. Its parameters, those of its
     target networks and its optimizers all belong to `state_dict()`. What is worth compiling runs
-    through its `compiler`, which is off unless it is enabled.
+    through its `compiler`, which is off unless it is enabled: gradient steps, and `act`, too, of an
+    algorithm that declares that it does the same at every step.
 
     Args:
         observation_shape: *, of one observation.
     """
 
     collects: Literal["transitions", "rollout", "episodes"]
+    act_depends_on_step = True
 
     def __init__(self, observation_shape: tuple[int, ...]):
         super().__init__()
@@ -52,8 +54,18 @@ class BaseAgent(SavedModule, ABC):
         """
         is_single = observation.ndim == len(self.observation_shape)
         observations = ptu.from_numpy(observation[None] if is_single else observation)
-        actions = self.act(observations, step, deterministic)
+        if self.act_depends_on_step:
+            actions = self.act(observations, step, deterministic)
+        else:
+            act = self._act_by_mode if deterministic else self._act_by_sample
+            actions = self.compiler.run(act, act, observations)
         return ptu.to_numpy(actions[0] if is_single else actions)
+
+    def _act_by_mode(self, observations: Tensor) -> Tensor:
+        return self.act(observations, None, True)
+
+    def _act_by_sample(self, observations: Tensor) -> Tensor:
+        return self.act(observations, None, False)
 
     @abstractmethod
     def act(self, observations: Tensor, step: int | None, deterministic: bool) -> Tensor:
@@ -119,6 +131,7 @@ class BaseAgent(SavedModule, ABC):
         """Restore `get_extra_state()`."""
         for name, optimizer in self.optimizers().items():
             optimizer.load_state_dict(state[name])
+        self.compiler.forget()
 
     def weights(self) -> dict[str, Tensor]:
         """All networks' weights, without the optimizers."""

@@ -51,6 +51,7 @@ class PolicyGradient(BaseAgent):
     """
 
     collects = "episodes"
+    act_depends_on_step = False
 
     def __init__(
         self,

@@ -50,6 +50,7 @@ class PPO(BaseAgent):
     """
 
     collects = "rollout"
+    act_depends_on_step = False
 
     def __init__(
         self,

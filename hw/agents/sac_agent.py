@@ -69,6 +69,7 @@ class SoftActorCritic(BaseAgent):
     """
 
     collects = "transitions"
+    act_depends_on_step = False
 
     def __init__(
         self,

@@ -40,6 +40,7 @@ class TD3(BaseAgent):
     """
 
     collects = "transitions"
+    act_depends_on_step = False
 
     def __init__(
         self,

@@ -1,27 +1,39 @@
 """Running the same functions as compiled graphs.
 
-A function of tensors is run once to record the tensor operations that it makes, gradients included,
-and the record is compiled. What is compiled is therefore whatever the function does, and eager and
-compiled runs share every line of an algorithm. Numbers drawn at random come from the same generator
-in both.
+A function of tensors is run once to record the tensor operations that it makes, gradients and the
+optimizer's step included, and the record is compiled. What is compiled is therefore whatever the
+function does, and eager and compiled runs share every line of an algorithm. Numbers drawn at random
+come from the same generator in both.
+
+A record falls into two parts. Its head computes from inputs and parameters, and is compiled. Its
+tail, which changes parameters and an optimizer's state in place, is made of the very operations
+that an eager step makes, called one after the other.
 """
 
+import contextlib
 import logging
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+import torch.utils._pytree as pytree
+from torch import Tensor, fx
+from torch.utils._python_dispatch import TorchDispatchMode
 
 logger = logging.getLogger(__name__)
+
+
+class CannotCompileError(Exception):
+    """Why a record cannot stand for the function that it was made of."""
 
 
 class Compiler:
     """Runs functions of tensors, compiled if enabled, and otherwise as they are.
 
-    A function must have no side effects and take the same path for all inputs of the same shapes.
-    Python numbers in it are those of its first call: what changes in training must be a tensor. One
-    that cannot be compiled runs as it is, after a line that says why.
+    A function must take the same path for all inputs of the same shapes. Python numbers in it are
+    those of its first call: what changes in training must be a tensor. It may change tensors other
+    than its inputs in place, if that is the last thing it does. One that cannot be compiled runs as
+    it is, after a line that says why.
 
     Args:
         is_enabled: whether to compile.
@@ -30,46 +42,256 @@ class Compiler:
     def __init__(self, is_enabled: bool = False):
         self.is_enabled = is_enabled
         self._functions: dict[Hashable, Callable[..., Any]] = {}
+        self._started: set[Hashable] = set()
 
-    def run(self, key: Hashable, function: Callable[..., Any], *inputs: Tensor | None) -> Any:
+    def run(
+        self,
+        key: Hashable,
+        function: Callable[..., Any],
+        *inputs: Tensor | None,
+        name: str | None = None,
+        instead: Callable[..., Any] | None = None,
+        starts_eagerly: bool = False,
+        without_effect: Callable[[], contextlib.AbstractContextManager[Any]] = (
+            contextlib.nullcontext
+        ),
+    ) -> Any:
         """function(*inputs).
 
         Args:
             key: stands for the function from one call to the next.
             inputs: tensors, or None.
+            name: of the function, in the line that says why it is not compiled.
+            instead: what runs where the function cannot be compiled; by default itself.
+            starts_eagerly: the first call with this key runs as it is, and makes what later ones
+                change in place.
+            without_effect: makes a context that undoes, at its end, what `function` does to
+                anything but its result; recording calls it more often than is meant.
         """
         if not self.is_enabled:
             return function(*inputs)
-        tensors = [value for value in inputs if value is not None]
+        if starts_eagerly and key not in self._started:
+            self._started.add(key)
+            return function(*inputs)
         shapes = tuple(None if value is None else (value.shape, value.dtype) for value in inputs)
-        if (key, shapes) not in self._functions:
-            self._functions[key, shapes] = _compile(function, inputs, tensors)
-        return self._functions[key, shapes](*tensors)
+        compiled = self._functions.get((key, shapes))
+        if compiled is None:
+            compiled = _compile(function, inputs, name, instead, without_effect)
+            self._functions[key, shapes] = compiled
+        return compiled(*inputs)
+
+    def forget(self) -> None:
+        """Compile anew what runs from here on: tensors that were changed in place are replaced."""
+        self._functions.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy compiles its own: what is compiled holds on to the tensors it changes."""
+        return {"is_enabled": self.is_enabled, "_functions": {}, "_started": set()}
 
 
 def _compile(
-    function: Callable[..., Any], inputs: tuple[Tensor | None, ...], tensors: list[Tensor]
+    function: Callable[..., Any],
+    inputs: Sequence[Tensor | None],
+    name: str | None,
+    instead: Callable[..., Any] | None,
+    without_effect: Callable[[], contextlib.AbstractContextManager[Any]],
 ) -> Callable[..., Any]:
-    """A compiled function of the inputs that are not None."""
+    """The function compiled for inputs of these shapes, or what runs instead, with a line why."""
+    try:
+        with torch.inference_mode(False):
+            inputs = [value if value is None else value.clone() for value in inputs]
+            with _random_state_kept(inputs), without_effect():
+                compiled = CompiledRecord(function, inputs)
+            with _random_state_kept(inputs), without_effect():
+                expected = function(*inputs)
+            with _random_state_kept(inputs), without_effect():
+                check_agreement(compiled(*inputs), expected)
+    except Exception as error:  # whatever fails here must not stop training
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
+        name = name or getattr(function, "__qualname__", type(function).__name__)
+        level = logging.WARNING if instead is None else logging.INFO
+        logger.log(level, "%s is not compiled: %s: %s", name, type(error).__name__, reason)
+        return instead or function
+    return compiled
+
+
+def check_agreement(found: Any, expected: Any) -> None:
+    """Compare what a compiled function and the function itself gave, with room for rounding.
+
+    Raises:
+        CannotCompileError: they differ, as where a record holds noise that torch did not draw.
+    """
+    pairs = zip(pytree.tree_leaves(found), pytree.tree_leaves(expected), strict=True)
+    for one, other in pairs:
+        size = other.abs().max() if other.numel() else 0.0
+        if not torch.allclose(one, other, rtol=1e-2, atol=1e-3 * float(size), equal_nan=True):
+            raise CannotCompileError("its results are not the same when it is called again")
+
+
+@contextlib.contextmanager
+def _random_state_kept(inputs: Sequence[Tensor | None]) -> Iterator[None]:
+    devices = {value.device for value in inputs if value is not None and value.is_cuda}
+    with torch.random.fork_rng(devices=devices):
+        yield
+
+
+class CompiledRecord:
+    """A function as the graph of what it does to inputs like these.
+
+    Args:
+        function: of tensors and None.
+        inputs: tensors, and None where a later call has None too.
+
+    Raises:
+        CannotCompileError: the record would not stand for the function at the next call.
+    """
+
+    def __init__(self, function: Callable[..., Any], inputs: Sequence[Tensor | None]):
+        self.is_given = [value is not None for value in inputs]
+        parts = Parts(record(function, inputs))
+        self.constants = parts.constants
+        self.tail = parts.tail.forward
+        self.head = compile_graph(parts.head, [*self.constants, *_given(inputs)])
+
+    @torch.no_grad()
+    def __call__(self, *inputs: Tensor | None) -> Any:
+        """What the function returns for these inputs, after having done to its tensors the same."""
+        values = self.head(*self.constants, *_given(inputs))
+        return self.tail(*self.constants, *values)
+
+
+def _given(inputs: Sequence[Tensor | None]) -> list[Tensor]:
+    return [value for value in inputs if value is not None]
+
+
+def record(function: Callable[..., Any], inputs: Sequence[Tensor | None]) -> fx.GraphModule:
+    """Run a function once and write down its operations.
+
+    Raises:
+        CannotCompileError: it turned a tensor into a Python number, which would never change again.
+    """
+    # Imported here because it takes a second, which an eager run should not pay.
+    from torch.fx.experimental.proxy_tensor import make_fx
 
     def with_tensors(*tensors: Tensor) -> Any:
         given = iter(tensors)
-        return function(*(None if value is None else next(given) for value in inputs))
+        with NoNumbersOutOfTensors():
+            return function(*(None if value is None else next(given) for value in inputs))
 
-    # Imported here because it takes a second, which an eager run should not pay.
+    return make_fx(with_tensors, tracing_mode="real")(*_given(inputs))
+
+
+class NoNumbersOutOfTensors(TorchDispatchMode):
+    """Within it, `.item()` and its like raise a CannotCompileError."""
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        """Called for every operation."""
+        if operation is torch.ops.aten._local_scalar_dense.default:
+            raise CannotCompileError("it turns a tensor into a number (.item(), bool(), float())")
+        return operation(*args, **(kwargs or {}))
+
+
+def compile_graph(graph: fx.GraphModule, inputs: list[Tensor]) -> Callable[..., Sequence[Tensor]]:
+    """Compile a graph of pure operations, with a flat tuple of results, for inputs like these."""
+    import torch._inductor
     import torch._inductor.config as inductor_config
-    from torch.fx.experimental.proxy_tensor import make_fx
 
-    inductor_config.fallback_random = True
-    devices = {tensor.device for tensor in tensors if tensor.is_cuda}
-    try:
-        with torch.random.fork_rng(devices=devices):
-            graph = make_fx(with_tensors, tracing_mode="real")(*tensors)
-            compiled = torch.no_grad()(torch.compile(graph, fullgraph=True, dynamic=False))
-            compiled(*tensors)
-    except Exception as error:  # whatever fails here must not stop training
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
-        name = getattr(function, "__qualname__", type(function).__name__)
-        logger.warning("%s is not compiled: %s: %s", name, type(error).__name__, reason)
-        return with_tensors
-    return compiled
+    with torch.no_grad(), inductor_config.patch(fallback_random=True):
+        return torch._inductor.compile(graph, inputs)
+
+
+class Parts:
+    """A recorded graph as its head and its tail.
+
+    The tail begins where a tensor that is neither an input nor made by the record is changed in
+    place; what depends on such a change belongs to it, and everything else to the head.
+
+    Args:
+        graph: from `record`.
+
+    Attributes:
+        constants: such tensors, which keep their values from call to call.
+        head: (*constants, *inputs) -> the values that the tail asks for.
+        tail: (*constants, *values) -> the results.
+
+    Raises:
+        CannotCompileError: an input is changed, or the tail draws random numbers.
+    """
+
+    def __init__(self, graph: fx.GraphModule):
+        nodes = [node for node in graph.graph.nodes if not _is_profiling(node)]
+        self.tensors = {n: getattr(graph, n.target) for n in nodes if n.op == "get_attr"}
+        unique = {id(tensor): tensor for tensor in self.tensors.values()}
+        self.constants = [tensor.detach() for tensor in unique.values()]
+        self.numbers = {key: i for i, key in enumerate(unique)}
+        (output,) = (node for node in nodes if node.op == "output")
+        (results,) = output.args
+        calls = [node for node in nodes if node.op == "call_function"]
+        in_tail = self._find_tail(calls)
+        inputs = [node for node in nodes if node.op == "placeholder"]
+        tail_calls = [node for node in calls if node in in_tail]
+        needed = [node for call in [*tail_calls, output] for node in call.all_input_nodes]
+        made_here = in_tail | set(self.tensors)
+        passed = [node for node in dict.fromkeys(needed) if node not in made_here]
+        head_calls = [node for node in calls if node not in in_tail]
+        self.head = self._make(inputs, head_calls, tuple(passed))
+        self.tail = self._make(passed, tail_calls, results)
+
+    def _find_tail(self, calls: Sequence[fx.Node]) -> set[fx.Node]:
+        """The calls that change constants, and those that depend on such a change."""
+        changed: set[int] = set()
+        roots: dict[fx.Node, int] = {n: _storage(tensor) for n, tensor in self.tensors.items()}
+        tail: set[fx.Node] = set()
+        for call in calls:
+            written = _arguments(call, is_written=True)
+            if any(node.op == "placeholder" for node in written):
+                raise CannotCompileError("it changes an input in place")
+            read = call.all_input_nodes
+            changed_here = {roots[node] for node in written if node in roots}
+            depends = any(node in tail or roots.get(node) in changed for node in read)
+            if changed_here or depends:
+                tail.add(call)
+                if torch.Tag.nondeterministic_seeded in getattr(call.target, "tags", ()):
+                    raise CannotCompileError("it draws random numbers after a change in place")
+            changed |= changed_here
+            viewed = [roots[node] for node in _arguments(call, is_written=False) if node in roots]
+            if viewed:
+                roots[call] = viewed[0]
+        return tail
+
+    def _make(
+        self, inputs: Sequence[fx.Node], calls: Sequence[fx.Node], results: Any
+    ) -> fx.GraphModule:
+        """The graph (*constants, *inputs) -> results."""
+        graph = fx.Graph()
+        constants = [graph.placeholder(f"constant_{i}") for i in range(len(self.constants))]
+        found = {node: constants[self.numbers[id(tensor)]] for node, tensor in self.tensors.items()}
+        for i, node in enumerate(inputs):
+            found[node] = graph.placeholder(f"input_{i}")
+        for node in calls:
+            found[node] = graph.node_copy(node, found.__getitem__)
+        graph.output(fx.map_arg(results, found.__getitem__))
+        for node in graph.nodes:
+            node.meta.clear()
+        return fx.GraphModule(torch.nn.Module(), graph)
+
+
+def _is_profiling(node: fx.Node) -> bool:
+    return getattr(node.target, "namespace", None) == "profiler"
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+def _arguments(call: fx.Node, is_written: bool) -> list[fx.Node]:
+    """The nodes that a call writes to, or of which its result is a view."""
+    schema = getattr(call.target, "_schema", None)
+    if schema is None:  # getitem, of what an operation returned
+        return []
+    found: list[fx.Node] = []
+    for argument, value in zip(schema.arguments, call.args, strict=False):
+        info = argument.alias_info
+        if info is not None and info.is_write == is_written:
+            found += [n for n in pytree.tree_leaves(value) if isinstance(n, fx.Node)]
+    return found

@@ -1,12 +1,16 @@
 """What moves parameters (gradient steps, target updates) and what holds them still (freezing)."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+import copy
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+import torch.utils._pytree as pytree
 from torch import Tensor, nn
 
-from hw.infrastructure.compilation import Compiler
+from hw.infrastructure.compilation import CannotCompileError, Compiler
 
 Metrics = dict[str, Tensor]
 EAGER = Compiler()
@@ -25,7 +29,7 @@ class GradientStep:
         loss: maps inputs to a scalar loss and a dict of metrics.
         parameters: what the loss is differentiated by.
         optimizer: the one that owns them.
-        compiler: runs the loss and its gradient, compiled or as they are.
+        compiler: runs the whole step, compiled or as it is.
         max_norm: the gradient is scaled down to this global 2-norm; None leaves it.
         name: with a `max_norm`, the metric `<name>/gradient_norm` is the norm before scaling.
     """
@@ -39,12 +43,47 @@ class GradientStep:
 
     def __call__(self, *inputs: Tensor | None) -> Metrics:
         """Take the step on these inputs and return the loss's metrics, detached."""
-        key = (self.loss, id(self.parameters), self.max_norm)
-        gradients, metrics = self.compiler.run(key, self.gradients, *inputs)
+        gradients, metrics = self.compiler.run(
+            (self._key, "step"),
+            self.take,
+            *inputs,
+            name=f"the step of {type(self.optimizer).__name__}",
+            instead=self.take_with_compiled_gradients,
+            starts_eagerly=not self.optimizer.state,  # the first step makes it
+            without_effect=self.without_effect,
+        )
+        self.set_gradients(gradients)
+        return metrics
+
+    def take(self, *inputs: Tensor | None) -> tuple[Sequence[Tensor], Metrics]:
+        """Compute the gradients and take the optimizer's step; returns them and the metrics."""
+        gradients, metrics = self.gradients(*inputs)
+        self.set_gradients(gradients)
+        self.optimizer.step()
+        return gradients, metrics
+
+    def take_with_compiled_gradients(
+        self, *inputs: Tensor | None
+    ) -> tuple[Sequence[Tensor], Metrics]:
+        """The same, of an optimizer whose step cannot be compiled."""
+        gradients, metrics = self.compiler.run(
+            (self._key, "gradients"),
+            self.gradients,
+            *inputs,
+            name=getattr(self.loss, "__qualname__", type(self.loss).__name__),
+        )
+        self.set_gradients(gradients)
+        self.optimizer.step()
+        return gradients, metrics
+
+    @property
+    def _key(self) -> tuple[Any, ...]:
+        return self.loss, id(self.parameters), id(self.optimizer), self.max_norm
+
+    def set_gradients(self, gradients: Sequence[Tensor]) -> None:
+        """Hand every parameter its gradient."""
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
-        self.optimizer.step()
-        return metrics
 
     def gradients(self, *inputs: Tensor | None) -> tuple[Sequence[Tensor], Metrics]:
         """d loss / d parameters at these inputs, clipped, and the loss's metrics, detached."""
@@ -55,6 +94,43 @@ class GradientStep:
             gradients = clip_gradients(gradients, norm, self.max_norm)
             metrics = metrics | {f"{self.name}/gradient_norm": norm}
         return gradients, {name: value.detach() for name, value in metrics.items()}
+
+    @contextlib.contextmanager
+    def without_effect(self) -> Iterator[None]:
+        """Undo, at its end, all steps taken within it, so that they can be recorded.
+
+        Learning rates become tensors, which a record does not keep the value of, and stay so unless
+        the block fails.
+
+        Raises:
+            CannotCompileError: the optimizer counts in Python numbers.
+        """
+        optimizer = self.optimizer
+        state = copy.deepcopy(optimizer.state_dict())
+        for group in optimizer.param_groups:
+            group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float64)
+        tensors = [*self.parameters, *_leaves(optimizer, Tensor)]
+        saved = [tensor.detach().clone() for tensor in tensors]
+        numbers = _leaves(optimizer, int | float)
+        try:
+            yield
+            if _leaves(optimizer, int | float) != numbers:
+                raise CannotCompileError("its optimizer counts in Python numbers")
+        except Exception:
+            optimizer.load_state_dict(state)
+            raise
+        finally:
+            hard_update(tensors, saved)
+
+
+def _leaves(optimizer: torch.optim.Optimizer, kind: Any) -> list[Any]:
+    """What an optimizer's state and groups hold of a type, but for parameters and their rates."""
+    groups = [
+        {name: value for name, value in group.items() if name not in ("params", "lr")}
+        for group in optimizer.param_groups
+    ]
+    leaves = pytree.tree_leaves([list(optimizer.state.values()), groups])
+    return [leaf for leaf in leaves if isinstance(leaf, kind)]
 
 
 def gradient_norm(gradients: Sequence[Tensor]) -> Tensor:
@@ -91,4 +167,8 @@ def freeze(module: nn.Module) -> nn.Module:
 def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
     """Set each group's learning rate to `factor` times the one it was made with."""
     for group in optimizer.param_groups:
-        group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+        rate = group.setdefault("initial_lr", float(group["lr"])) * factor
+        if isinstance(group["lr"], Tensor):  # which a compiled step holds on to
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate

@@ -161,18 +161,6 @@ def changed(agent, before):
     }
 
 
-def count_compilations(monkeypatch, backend):
-    """A list that grows by one with each graph that is compiled, by this backend."""
-    compiled, original = [], torch.compile
-
-    def record(graph, **settings):
-        compiled.append(graph)
-        return original(graph, backend=backend, **settings)
-
-    monkeypatch.setattr(torch, "compile", record)
-    return compiled
-
-
 def assert_same_parameters(ours, theirs):
     for (name, value), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
         assert torch.equal(value, other), name
@@ -842,14 +830,12 @@ def test_a_restored_agent_goes_on_to_the_same_bits(tmp_path):
 
 
 @DISCRETE
-@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
-def test_compiled_updates_follow_eager_ones(discrete, backend, monkeypatch, caplog):
+def test_compiled_updates_follow_eager_ones(discrete, compiled, fused_adam, caplog):
     """Also with a clip ratio and a learning rate that change from one rollout to the next."""
-    compiled = count_compilations(monkeypatch, backend)
     agents = [
         make_agent(
             discrete=discrete,
-            optimizer=torch.optim.Adam,
+            optimizer=fused_adam,
             lr=0.1,
             shared=True,
             clip_grad_norm=0.5,

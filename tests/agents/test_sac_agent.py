@@ -1,6 +1,7 @@
 """Soft actor-critic on stubs of two layers at most, against closed forms and autograd."""
 
 import copy
+import logging
 import math
 from functools import partial
 
@@ -501,3 +502,36 @@ def test_weights_leave_the_optimizers_alone(batch, tmp_path):
     third = make_agent(seed=5, optimizer=torch.optim.Adam)
     third.load(tmp_path / "agent.npz")
     assert third.critic_optimizer.state_dict()["state"][0]["step"] == 1
+
+
+# --- compiled -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("actor_gradient_type", ["reinforce", "reparametrize"])
+@pytest.mark.parametrize("backup", ["min", "doubleq", "redq"])
+def test_compiled_updates_follow_eager_ones_with_the_same_noise(
+    batch, actor_gradient_type, backup, compiled, fused_adam, caplog
+):
+    agents = [
+        make_agent(
+            optimizer=fused_adam,
+            actor_gradient_type=actor_gradient_type,
+            target_critic_backup_type=backup,
+            learn_temperature=True,
+            clip_grad_norm=0.5,
+            learning_rate_schedule=lambda step: 1 / step,
+        )
+        for _ in range(2)
+    ]
+    agents[1].compiler.is_enabled = True
+    with caplog.at_level(logging.WARNING):
+        for step in range(1, 6):
+            metrics = []
+            for agent in agents:
+                torch.manual_seed(step)
+                metrics.append(agent.update(**batch, step=step, weights=torch.rand(B)))
+            torch.testing.assert_close(*metrics, rtol=1e-4, atol=1e-5)
+    assert not [r for r in caplog.records if r.name.startswith("hw")], "it was not compiled"
+    assert len(compiled) == 3  # critics, actor, temperature
+    for name, value in agents[1].named_parameters():
+        torch.testing.assert_close(agents[0].get_parameter(name), value, rtol=1e-5, atol=1e-5)

@@ -92,18 +92,6 @@ def changed(agent, before):
     }
 
 
-def count_compilations(monkeypatch, backend):
-    """A list that grows by one with each graph that is compiled, by this backend."""
-    compiled, original = [], torch.compile
-
-    def record(graph, **settings):
-        compiled.append(graph)
-        return original(graph, backend=backend, **settings)
-
-    monkeypatch.setattr(torch, "compile", record)
-    return compiled
-
-
 def assert_same_parameters(ours, theirs):
     for (name, value), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
         assert torch.equal(value, other), name
@@ -510,14 +498,12 @@ def test_weights_leave_the_optimizers_alone(batch):
     assert_same_parameters(first, second)
 
 
-@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
 def test_compiled_updates_follow_eager_ones_with_the_same_noise(
-    batch, backend, monkeypatch, caplog
+    batch, compiled, fused_adam, caplog
 ):
-    compiled = count_compilations(monkeypatch, backend)
     agents = [
         make_agent(
-            optimizer=torch.optim.Adam,
+            optimizer=fused_adam,
             clip_grad_norm=0.5,
             learning_rate_schedule=lambda step: 1 / step,
         )

@@ -2,23 +2,45 @@
 
 import copy
 import logging
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from hw.infrastructure import compilation
 from hw.infrastructure.compilation import Compiler
-from hw.infrastructure.optimization import GradientStep
+from hw.infrastructure.optimization import GradientStep, set_learning_rate
+
+FUSED_ADAM = partial(torch.optim.Adam, fused=True, lr=1e-2)
+OPTIMIZERS = {
+    "fused Adam": FUSED_ADAM,
+    "Adam": partial(torch.optim.Adam, lr=1e-2),
+    "SGD": partial(torch.optim.SGD, lr=1e-2),
+    "SGD with momentum": partial(torch.optim.SGD, lr=1e-2, momentum=0.9),
+    "RMSprop": partial(torch.optim.RMSprop, lr=1e-2),
+}
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    """Records run as they are: what is tested is the record, not the compiler."""
+    graphs = []
+    monkeypatch.setattr(
+        compilation, "compile_graph", lambda graph, inputs: graphs.append(graph) or graph
+    )
+    return graphs
 
 
 class Regression:
     """A tiny learner with a random input, a clipped gradient and an optional weight."""
 
-    def __init__(self, is_compiled):
+    def __init__(self, is_compiled, make_optimizer=FUSED_ADAM):
         torch.manual_seed(0)
         self.net = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
         self.parameters = list(self.net.parameters())
-        self.optimizer = torch.optim.Adam(self.parameters, lr=1e-2)
+        self.optimizer = make_optimizer(self.parameters)
         self.compiler = Compiler(is_compiled)
 
     def loss(self, inputs, targets, weights=None):
@@ -45,6 +67,113 @@ def test_compiled_steps_follow_eager_ones_with_the_same_noise():
     torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=1e-5)
     for eager, compiled in zip(learners[0].parameters, learners[1].parameters, strict=True):
         torch.testing.assert_close(eager, compiled, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_steps_as_it_does_uncompiled(name, recorded):
+    """Also when its learning rate changes on the way."""
+    learners = [Regression(is_compiled, OPTIMIZERS[name]) for is_compiled in (False, True)]
+    for learner in learners:
+        torch.manual_seed(1)
+        inputs, targets = torch.randn(16, 3), torch.randn(16)
+        for step in range(1, 20):
+            set_learning_rate(learner.optimizer, 1 / step)
+            learner.step(inputs, targets)
+    assert len(recorded) == 1
+    for eager, compiled in zip(learners[0].parameters, learners[1].parameters, strict=True):
+        torch.testing.assert_close(eager, compiled, rtol=1e-6, atol=1e-7)
+        torch.testing.assert_close(eager.grad, compiled.grad, rtol=1e-5, atol=1e-6)
+
+
+def test_recording_a_step_takes_none(recorded):
+    learner = Regression(is_compiled=True)
+    learner.step(torch.ones(4, 3), torch.ones(4))
+    step = GradientStep(learner.loss, learner.parameters, learner.optimizer, learner.compiler)
+    before = copy.deepcopy((learner.net.state_dict(), learner.optimizer.state_dict()["state"]))
+    with step.without_effect():
+        for _ in range(3):
+            step.take(torch.ones(4, 3), torch.ones(4))
+    after = learner.net.state_dict(), learner.optimizer.state_dict()["state"]
+    torch.testing.assert_close(before, after, rtol=0, atol=0)
+
+
+def test_a_learner_goes_on_from_a_loaded_state(recorded):
+    """The tensors that a compiled step changes are replaced by loading."""
+    torch.manual_seed(1)
+    inputs, targets = torch.randn(16, 3), torch.randn(16)
+    learner = Regression(is_compiled=True)
+    for _ in range(3):
+        learner.step(inputs, targets)
+    saved = copy.deepcopy((learner.net.state_dict(), learner.optimizer.state_dict()))
+    noise = torch.get_rng_state()
+    learner.step(inputs, targets)
+    expected = copy.deepcopy(learner.net.state_dict())
+
+    for other in (learner, Regression(is_compiled=True)):
+        other.net.load_state_dict(saved[0])
+        other.optimizer.load_state_dict(copy.deepcopy(saved[1]))
+        other.compiler.forget()
+        torch.set_rng_state(noise)
+        other.step(inputs, targets)
+        torch.testing.assert_close(other.net.state_dict(), expected, rtol=0, atol=0)
+
+
+def test_a_copy_of_a_learner_does_not_train_the_original(recorded):
+    learner = Regression(is_compiled=True)
+    for _ in range(2):
+        learner.step(torch.ones(4, 3), torch.ones(4))
+    twin, before = copy.deepcopy(learner), copy.deepcopy(learner.net.state_dict())
+    for _ in range(2):
+        twin.step(torch.ones(4, 3), torch.ones(4))
+    torch.testing.assert_close(learner.net.state_dict(), before, rtol=0, atol=0)
+    assert not torch.equal(twin.parameters[0], learner.parameters[0])
+
+
+def numpy_noise(x):
+    return x + torch.from_numpy(np.random.default_rng().normal(size=2).astype(np.float32))
+
+
+def changed_input(x):
+    return x.add_(1.0)
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (numpy_noise, "its results are not the same when it is called again"),
+        (changed_input, "it changes an input in place"),
+        (lambda x: x * x.sum().item(), "it turns a tensor into a number"),
+    ],
+)
+def test_a_record_that_would_not_stand_for_its_function_is_refused(
+    function, reason, recorded, caplog
+):
+    compiler = Compiler(is_enabled=True)
+    with caplog.at_level(logging.WARNING):
+        compiler.run("key", function, torch.ones(2))
+        result = compiler.run("key", function, torch.ones(2))
+    assert len(caplog.records) == 1
+    assert reason in caplog.text
+    assert result.shape == (2,)
+
+
+def test_an_optimizer_that_counts_in_python_is_not_recorded(recorded, caplog):
+    class Halving(torch.optim.SGD):
+        def step(self, closure=None):
+            for group in self.param_groups:
+                group["factor"] = group.get("factor", 1.0) / 2
+                for parameter in group["params"]:
+                    parameter.data -= group["factor"] * parameter.grad
+
+    learners = [Regression(is_compiled, partial(Halving, lr=1.0)) for is_compiled in (False, True)]
+    with caplog.at_level(logging.INFO):
+        for learner in learners:
+            torch.manual_seed(1)
+            for _ in range(4):
+                learner.step(torch.ones(4, 3), torch.ones(4))
+    assert "the step of Halving is not compiled" in caplog.text
+    for eager, compiled in zip(learners[0].parameters, learners[1].parameters, strict=True):
+        torch.testing.assert_close(eager, compiled)
 
 
 def test_a_function_that_cannot_be_compiled_runs_with_one_line_that_says_why(caplog):

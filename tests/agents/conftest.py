@@ -1,0 +1,27 @@
+"""What the tests of several agents share."""
+
+from functools import partial
+
+import pytest
+import torch
+
+from hw.infrastructure import compilation
+
+
+@pytest.fixture(params=["recorded", pytest.param("inductor", marks=pytest.mark.slow)])
+def compiled(request, monkeypatch):
+    """A list that grows by one with each graph compiled; `recorded` ones run as they are."""
+    graphs, compile_graph = [], compilation.compile_graph
+
+    def note(graph, inputs):
+        graphs.append(graph)
+        return graph if request.param == "recorded" else compile_graph(graph, inputs)
+
+    monkeypatch.setattr(compilation, "compile_graph", note)
+    return graphs
+
+
+@pytest.fixture
+def fused_adam():
+    """Adam as the configs make it: its whole step can be recorded."""
+    return partial(torch.optim.Adam, fused=True)
