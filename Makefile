@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SBX := .venv-sbx
 INSTALLED := $(VENV)/.installed
 DOCS_INSTALLED := $(VENV)/.docs_installed
 # One thread a test process, and a process a core.
@@ -50,8 +51,14 @@ verify: $(INSTALLED)
 mutation: $(INSTALLED)
 	$(BIN)/python course/mutation.py all
 
-bench: $(INSTALLED)
+bench: $(INSTALLED) $(SBX)/.installed
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/update.py
+
+$(SBX)/.installed: requirements-sbx.txt
+	test -x $(SBX)/bin/python || $(PYTHON) -m venv $(SBX)
+	$(SBX)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-sbx.txt
+	touch $@
 
 docs: $(DOCS_INSTALLED)
 	$(MKDOCS) build --strict
@@ -64,4 +71,4 @@ $(DOCS_INSTALLED): $(INSTALLED) requirements-docs.txt
 	touch $(DOCS_INSTALLED)
 
 clean:
-	rm -rf $(VENV) build site *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(SBX) build site *.egg-info .pytest_cache .ruff_cache .hypothesis

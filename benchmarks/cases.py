@@ -1,4 +1,4 @@
-"""What is compared: equal settings for both libraries."""
+"""What is compared: equal settings for all libraries."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ class Case:
     Args:
         title: of its table.
         ours: keys of an experiment.
-        theirs: arguments of Stable-Baselines3's class of the same algorithm.
+        theirs: arguments of Stable-Baselines3's class of the same algorithm, and of SBX's.
         multiple: steps are made in multiples of this, a whole rollout.
     """
 
@@ -23,23 +23,43 @@ class Case:
     multiple: int = 1
 
 
-def _sac(size: int) -> Case:
+def _sac(size: int, num_layers: int = 2, batch_size: int | None = None) -> Case:
+    batch_size = batch_size or size
     return Case(
-        f"SAC HalfCheetah-v5, 2x{size}, batch {size}",
+        f"SAC HalfCheetah-v5, {num_layers}x{size}, batch {batch_size}",
         {
             "base_config": "sac",
             "env_name": "HalfCheetah-v5",
             "random_steps": TRAINING_STARTS,
             "training_starts": TRAINING_STARTS,
-            "batch_size": size,
+            "batch_size": batch_size,
             "hidden_size": size,
-            "num_layers": 2,
+            "num_layers": num_layers,
             "activation": "relu",
             "actor_gradient_type": "reparametrize",
             "num_critic_networks": 2,
             "target_critic_backup_type": "min",
             "use_soft_target_update": True,
             "learn_temperature": True,
+        },
+        {
+            "learning_starts": TRAINING_STARTS,
+            "batch_size": batch_size,
+            "policy_kwargs": {"net_arch": [size] * num_layers},
+        },
+    )
+
+
+def _td3(size: int) -> Case:
+    return Case(
+        f"TD3 HalfCheetah-v5, 2x{size}, batch {size}",
+        {
+            "base_config": "td3",
+            "env_name": "HalfCheetah-v5",
+            "random_steps": TRAINING_STARTS,
+            "training_starts": TRAINING_STARTS,
+            "batch_size": size,
+            "hidden_size": size,
         },
         {
             "learning_starts": TRAINING_STARTS,
@@ -52,16 +72,9 @@ def _sac(size: int) -> Case:
 CASES = {
     "sac": _sac(256),
     "sac_small": _sac(128),
-    "td3": Case(
-        "TD3 HalfCheetah-v5, 2x256, batch 256",
-        {
-            "base_config": "td3",
-            "env_name": "HalfCheetah-v5",
-            "random_steps": TRAINING_STARTS,
-            "training_starts": TRAINING_STARTS,
-        },
-        {"learning_starts": TRAINING_STARTS, "policy_kwargs": {"net_arch": [256, 256]}},
-    ),
+    "sac_homework": _sac(128, num_layers=3, batch_size=128),
+    "td3": _td3(256),
+    "td3_small": _td3(128),
     "dqn": Case(
         "DQN CartPole-v1, 2x128, batch 128, an update a step",
         {
@@ -93,5 +106,18 @@ CASES = {
         },
         {"n_steps": 128, "batch_size": 128, "n_epochs": 4},
         multiple=512,
+    ),
+    "ppo_halfcheetah": Case(
+        "PPO HalfCheetah-v5, 2048 steps, 10 epochs of 32 minibatches, 2x64",
+        {
+            "base_config": "ppo",
+            "env_name": "HalfCheetah-v5",
+            "num_envs": 1,
+            "rollout_length": 2048,
+            "batch_size": 64,
+            "num_epochs": 10,
+        },
+        {"n_steps": 2048, "batch_size": 64, "n_epochs": 10},
+        multiple=2048,
     ),
 }

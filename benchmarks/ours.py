@@ -14,7 +14,7 @@ from hw.env_configs.loading import bind
 
 def main() -> None:
     """Serve the benchmark."""
-    name, is_compiled = sys.argv[1], sys.argv[2] == "True"
+    mode, name = sys.argv[1:]
     ptu.enable_fast_matmul()
     never = 10**9
     config = bind(
@@ -24,7 +24,7 @@ def main() -> None:
             "eval_interval": never,
             "checkpoint_interval": never,
             "snapshot_interval": never,
-            "compile": is_compiled,
+            "compile": mode == "compiled",
         }
     )
     with tempfile.TemporaryDirectory() as run_dir:

@@ -1,4 +1,4 @@
-"""Training speed beside Stable-Baselines3, side by side in one run.
+"""Training speed beside Stable-Baselines3 (PyTorch) and SBX (JAX), side by side in one run.
 
 Each library trains in a process of its own, and they take turns at short chunks of steps, so that a
 machine whose speed drifts slows all alike. Settings are equal: the same environment, networks and
@@ -6,78 +6,80 @@ batch, as many environments and updates, every thread that the machine has. Quot
 """
 
 import argparse
-import statistics
 import subprocess
 import sys
 from pathlib import Path
 
 from cases import CASES
+from turns import paired, spread, table
 
-WORKERS = {
-    "ours": "ours.py",
-    "ours, compiled": "ours.py",
-    "Stable-Baselines3": "peer_stable_baselines3.py",
+HERE = Path(__file__).parent
+SBX_PYTHON = HERE.parent / ".venv-sbx/bin/python"
+OURS = ("ours, eager", "ours, compiled")
+
+
+# What starts each library's worker; the case's name comes last.
+CONTENDERS = {
+    "ours, eager": [sys.executable, HERE / "ours.py", "eager"],
+    "ours, compiled": [sys.executable, HERE / "ours.py", "compiled"],
+    "Stable-Baselines3": [sys.executable, HERE / "peer_stable_baselines3.py"],
+    "SBX": [SBX_PYTHON, HERE / "peer_sbx.py"],
 }
 
 
 def main() -> None:
-    """Measure and print a table."""
+    """Measure and print a table for each case."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", help="comma-separated: " + ", ".join(CASES))
     parser.add_argument("--chunk_seconds", type=float, default=1.0, help="about one turn's length")
-    parser.add_argument("--rounds", type=int, default=15, help="turns of each library")
+    parser.add_argument("--rounds", type=int, default=9, help="turns of each library")
     args = parser.parse_args()
     names = args.only.split(",") if args.only else list(CASES)
     unknown = set(names) - set(CASES)
     if unknown:
         parser.error(f"unknown {', '.join(sorted(unknown))}; choose from {', '.join(CASES)}")
+    contenders = dict(CONTENDERS)
+    if not SBX_PYTHON.exists():
+        del contenders["SBX"]
+        print("SBX is left out: `make bench` installs it in an environment of its own")
     for case in names:
+        speeds, mebibytes = measure(case, contenders, args.chunk_seconds, args.rounds)
         print(f"\n{CASES[case].title}\n")
-        print(f"| {'library':18} | steps/s, median | min to max | ours beside it |")
-        print("|---|---|---|---|")
-        speeds = measure(case, args.chunk_seconds, args.rounds)
-        for name, values in speeds.items():
-            print(
-                f"| {name:18} | {statistics.median(values):.0f} "
-                f"| {min(values):.0f} to {max(values):.0f} | {ratios(speeds, name)} |",
-                flush=True,
-            )
+        head = ["", "steps/s, median (min to max)", *(f"{name} / this" for name in OURS), "MiB"]
+        print(table(head, [row(name, speeds, mebibytes[name]) for name in contenders]), flush=True)
 
 
-def ratios(speeds: dict[str, list[float]], name: str) -> str:
-    """Median, over the turns, of our two speeds over this one."""
-    if name.startswith("ours"):
-        return "-"
-    texts = []
-    for ours in ("ours", "ours, compiled"):
-        pairs = zip(speeds[ours], speeds[name], strict=True)
-        texts.append(f"{ours}: {statistics.median(a / b for a, b in pairs):.2f}x")
-    return "; ".join(texts)
+def row(name: str, speeds: dict[str, list[float]], mebibytes: int) -> list[str]:
+    """A library's line: speed, how many times as fast ours are, peak memory."""
+    ratios = ["" if name in OURS else f"{paired(speeds[our], speeds[name]):.2f}" for our in OURS]
+    return [name, spread(speeds[name]), *ratios, str(mebibytes)]
 
 
-def measure(case: str, chunk_seconds: float, rounds: int) -> dict[str, list[float]]:
-    """Steps per second of each library at each of its turns."""
+def measure(
+    case: str, contenders: dict[str, list[Path | str]], chunk_seconds: float, rounds: int
+) -> tuple[dict[str, list[float]], dict[str, int]]:
+    """Steps per second of each library at each of its turns, and its peak memory in MiB."""
     multiple = CASES[case].multiple
-    workers = {name: start(name, script, case) for name, script in WORKERS.items()}
+    workers = {name: start(command, case) for name, command in contenders.items()}
     try:
         chunk = dict.fromkeys(workers, max(100, multiple))
         speeds: dict[str, list[float]] = {name: [] for name in workers}
-        for turn in range(-1, rounds):
+        for turn in range(-2, rounds):
             for name, worker in workers.items():
                 speed = chunk[name] / take_turn(worker, chunk[name])
-                chunk[name] = max(20, round(speed * chunk_seconds / multiple) * multiple)
+                chunk[name] = max(20, round(speed * chunk_seconds / multiple)) * multiple
                 if turn >= 0:
                     speeds[name].append(speed)
-        return speeds
+        return speeds, {name: peak_mebibytes(worker.pid) for name, worker in workers.items()}
     finally:
         for worker in workers.values():
             worker.kill()
 
 
-def start(name: str, script: str, case: str) -> subprocess.Popen[str]:
+def start(command: list[Path | str], case: str) -> subprocess.Popen[str]:
     """Start a library's worker, and wait until it has warmed up."""
     worker = subprocess.Popen(
-        [sys.executable, str(Path(__file__).parent / script), case, str("compiled" in name)],
+        [*command, case],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -94,7 +96,14 @@ def take_turn(worker: subprocess.Popen[str], num_steps: int) -> float:
     for line in worker.stdout:
         if line.startswith("seconds "):
             return float(line.split()[1])
-    raise SystemExit("a worker ended early; run it by itself to see why")
+    raise SystemExit(f"{' '.join(map(str, worker.args))} ended early; run it by itself to see why")
+
+
+def peak_mebibytes(pid: int) -> int:
+    """The most memory that a process has held so far."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) // 1024
 
 
 if __name__ == "__main__":
