@@ -13,7 +13,7 @@ OFF_POLICY = {
     "td3": {"env_name": "Pendulum-v1"},
     "dqn": {"env_name": "CartPole-v1"},
 }
-# Calls of PyTorch operations, and of those that allocate, in two updates: measured, and a tenth more.
+# Calls of operations in two updates, and of those that allocate: measured, and a tenth more.
 MOST_CALLS = {"sac": 1800, "td3": 935, "dqn": 775}
 MOST_ALLOCATIONS = {"sac": 117, "td3": 63, "dqn": 51}
 
