@@ -1,18 +1,30 @@
 """Joins the pieces that a configuration names into a trainer."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import torch
 from gymnasium.vector import VectorEnv
 
 import hw.infrastructure.pytorch_util as ptu
 from hw.agents.base_agent import BaseAgent
-from hw.env_configs.loading import RunConfig
+from hw.env_configs.loading import CHANGEABLE_IN_A_RUN, RunConfig, read_yaml
 from hw.env_configs.run_settings import UPDATES_WORTH_COMPILING
-from hw.infrastructure.checkpoint import CheckpointDirectory, load_latest_state, load_state
+from hw.infrastructure.checkpoint import (
+    CheckpointDirectory,
+    list_states,
+    load_latest_state,
+    load_state,
+    read_about,
+    step_of,
+)
 from hw.infrastructure.env_runner import load_wrapper_states
 from hw.infrastructure.errors import UserError
 from hw.infrastructure.evaluation import Evaluator
 from hw.infrastructure.logger import Logger
+from hw.infrastructure.run_dir import config_path, numeric_versions
 from hw.infrastructure.trainer import Trainer, TrainerSettings
 
 
@@ -43,7 +55,10 @@ def make_trainer(config: RunConfig, run_dir: Path, show_progress: bool = True) -
         ),
         logger=Logger(run_dir, config.values, settings.use_wandb, settings.log_every_step),
         checkpoints=CheckpointDirectory(
-            run_dir, settings.checkpoint_interval, settings.snapshot_interval
+            run_dir,
+            settings.checkpoint_interval,
+            settings.snapshot_interval,
+            about={"settings": fixed_settings(config), "versions": numeric_versions()},
         ),
         settings=TrainerSettings(
             total_steps=recipe.total_steps,
@@ -90,15 +105,72 @@ def load_snapshot(path: Path, agent: BaseAgent, envs: VectorEnv) -> None:
         raise UserError(f"{path}: does not fit the run's config.yaml") from error
 
 
-def resume(trainer: Trainer, run_dir: Path) -> None:
+def resume(trainer: Trainer, run_dir: Path, check_versions: bool = True) -> None:
     """Put a fresh trainer where the run's newest readable checkpoint left off.
 
+    A run that was stopped before its first checkpoint begins anew.
+
+    Args:
+        trainer: of the run's configuration.
+        run_dir: the run's directory.
+        check_versions: refuse a checkpoint of other versions of the packages that compute.
+
     Raises:
-        UserError: there is no checkpoint, none can be read, or it is of another run.
+        UserError: no checkpoint can be read, or it is of another configuration or version.
     """
+    if not list_states(run_dir / "checkpoints"):
+        begin_anew(trainer, run_dir)
+        return
     path, state = load_latest_state(run_dir / "checkpoints")
+    check_origin(path, read_about(path), trainer.checkpoints.about, check_versions)
     try:
         trainer.load_state_dict(state)
     except (KeyError, ValueError, TypeError, RuntimeError, AssertionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path}: does not fit this run's config.yaml ({reason})") from error
+    trainer.checkpoints.put_aside_after(step_of(path))
+
+
+def begin_anew(trainer: Trainer, run_dir: Path) -> None:
+    """Start a run again that left nothing but rows, with the kernel that it chose at first."""
+    sessions = read_yaml(config_path(run_dir)).get("provenance") or [{}]
+    precision = sessions[0].get("cpu_matmul_precision")
+    if precision is not None:
+        torch.backends.mkldnn.matmul.fp32_precision = precision
+    trainer.logger.begin_anew()
+
+
+def fixed_settings(config: RunConfig) -> dict[str, Any]:
+    """The settings that make the run what it is, in terms of JSON."""
+    fixed = {k: v for k, v in config.values.items() if k not in CHANGEABLE_IN_A_RUN}
+    return json.loads(json.dumps(fixed, default=str))
+
+
+def check_origin(
+    path: Path, saved: Mapping[str, Any], current: Mapping[str, Any], check_versions: bool = True
+) -> None:
+    """Refuse a checkpoint of another configuration, or of other versions.
+
+    Args:
+        path: of the checkpoint.
+        saved, current: what it says about itself, and what it would say today.
+
+    Raises:
+        UserError: with each difference.
+    """
+    if "settings" not in saved:
+        raise UserError(f"{path}: was written by another version of this program")
+    if settings := differences(saved["settings"], current["settings"]):
+        raise UserError(f"{path}: does not fit this run's config.yaml: {settings}")
+    versions = differences(saved["versions"], current["versions"])
+    if versions and check_versions:
+        raise UserError(
+            f"{path}: was written with other versions: {versions}; install those, or pass "
+            "--other_versions to go on, though not to the same numbers"
+        )
+
+
+def differences(saved: Mapping[str, Any], current: Mapping[str, Any]) -> str:
+    """What two mappings say differently, in words."""
+    keys = [key for key in {**saved, **current} if saved.get(key) != current.get(key)]
+    return ", ".join(f"{key} was {saved.get(key)!r} and is {current.get(key)!r}" for key in keys)

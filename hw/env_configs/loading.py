@@ -24,6 +24,16 @@ from hw.infrastructure.run_dir import config_path
 
 CHANGEABLE_IN_A_RUN = {field.name for field in fields(RunSettings)} - {"seed", "exp_name"}
 CHANGEABLE_IN_A_RUN |= {"total_steps", "total_episodes"}
+MAX_FILE_BYTES = 10**6
+MAX_VALUES = 10**5  # of a file, once its anchors are written out
+# Beyond these a run would die of its memory rather than of a message.
+LARGEST = {
+    "num_envs": 4096,
+    "num_eval_trajectories": 10**6,
+    "hidden_size": 16_384,
+    "num_layers": 100,
+    "num_critic_networks": 1000,
+}
 # Optional packages that settings need, by key: module and extra.
 EXTRAS = {"num_render_trajectories": ("moviepy", "video"), "use_wandb": ("wandb", "wandb")}
 
@@ -110,6 +120,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     source = str(path)
     try:
+        num_bytes = Path(path).stat().st_size
+        if num_bytes > MAX_FILE_BYTES:
+            raise ConfigError(
+                f"has {num_bytes:,} bytes, and at most {MAX_FILE_BYTES:,} are read", source=source
+            )
         content = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -167,11 +182,20 @@ def bind(given: dict[str, Any], source: str = "config") -> RunConfig:
     factory = find_factory(algorithm)
     run_keys = {field.name for field in fields(RunSettings)}
     schema = {**_parameters(RunSettings), **_parameters(factory)}
-    values = _validate(schema, given)
+    values = validate(schema, given)
+    _check_sizes(values)
     recipe = factory(**{key: value for key, value in values.items() if key not in run_keys})
     settings = RunSettings(**{key: value for key, value in values.items() if key in run_keys})
     resolved = {"base_config": algorithm, **values, **recipe.resolved}
     return RunConfig(algorithm, resolved, recipe, settings, source)
+
+
+def _check_sizes(values: dict[str, Any]) -> None:
+    """Refuse what no machine has the memory for."""
+    for key, largest in LARGEST.items():
+        value = values.get(key)
+        if isinstance(value, int) and value > largest:
+            raise ConfigError(f"must be at most {largest:,}, got {value:,}", key=key)
 
 
 def _check_extras(settings: RunSettings) -> None:
@@ -185,8 +209,12 @@ def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     return dict(inspect.signature(function).parameters)
 
 
-def _validate(schema: dict[str, inspect.Parameter], given: dict[str, Any]) -> dict[str, Any]:
-    """Check names and types; fill in defaults."""
+def validate(schema: dict[str, inspect.Parameter], given: dict[str, Any]) -> dict[str, Any]:
+    """Check names and types; fill in defaults.
+
+    Raises:
+        ConfigError: a key is unknown or missing, or a value is of the wrong type.
+    """
     for key in given:
         if key not in schema:
             close = difflib.get_close_matches(key, [*schema, "base_config"], n=1)
@@ -221,7 +249,18 @@ def _with_lists(value: Any) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which 3e-4 is a number and a repeated key is an error."""
+    """Safe YAML in which 3e-4 is a number and a repeated key is an error.
+
+    So are anchors that multiply to more values than any experiment has.
+    """
+
+    def get_single_node(self) -> yaml.Node | None:
+        node = super().get_single_node()
+        if node is not None and _num_values(node, {}) > MAX_VALUES:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"its anchors make more than {MAX_VALUES:,} values", node.start_mark
+            )
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
         own_keys = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
@@ -232,6 +271,24 @@ class _Loader(yaml.SafeLoader):
                     None, None, f"the key {key!r} stands twice", node.start_mark
                 )
         return super().construct_mapping(node, deep)
+
+
+def _num_values(node: yaml.Node, counted: dict[int, int]) -> int:
+    """How many values a node has, with each alias counted as what it stands for.
+
+    Args:
+        counted: the nodes that are done, by `id`; filled in.
+    """
+    if id(node) in counted:
+        return counted[id(node)]
+    counted[id(node)] = MAX_VALUES + 1  # what contains itself never ends
+    total = 1
+    if isinstance(node, yaml.SequenceNode):
+        total += sum(_num_values(item, counted) for item in node.value)
+    elif isinstance(node, yaml.MappingNode):
+        total += sum(_num_values(part, counted) for pair in node.value for part in pair)
+    counted[id(node)] = total
+    return total
 
 
 # YAML 1.1 asks for a dot and a sign in a float's exponent; people write 3e-4.

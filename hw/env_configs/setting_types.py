@@ -15,8 +15,8 @@ def _integral(value: object) -> object:
 
 _Int = Annotated[int, BeforeValidator(_integral)]
 
-Count = Annotated[_Int, Field(ge=1)]
-Natural = Annotated[_Int, Field(ge=0)]
+Count = Annotated[_Int, Field(ge=1, le=10**12)]
+Natural = Annotated[_Int, Field(ge=0, le=10**12)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]

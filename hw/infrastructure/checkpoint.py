@@ -1,67 +1,27 @@
-"""State dicts on disk. A file holds numbers and names only: loading one cannot run code.
+"""A run's directory of states: full checkpoints, of which few are kept, and snapshots."""
 
-A file is an uncompressed .npz archive (with its checksums) of plain arrays, and a JSON text that
-says how they nest. Dicts with keys of any simple type, lists, tuples, numbers, strings, None, numpy
-arrays and tensors can be saved; anything else is refused when saving.
-"""
-
-import json
+import contextlib
 import logging
-import os
-import zipfile
+import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import nn
 
 from hw.infrastructure.errors import UserError
+from hw.infrastructure.files import UNFINISHED
 from hw.infrastructure.interval import Interval
+from hw.infrastructure.segments import SegmentStore
+from hw.infrastructure.state_file import (
+    SEGMENTS,
+    load_state,
+    read_about,
+    save_state,
+    segments_of,
+)
 
-STRUCTURE = "structure.json"
+DAMAGED = ".damaged"
 logger = logging.getLogger(__name__)
-
-
-def save_state(path: Path, state: Any) -> None:
-    """Write a nested state beside `path` and rename it, so that a kill leaves no half file.
-
-    Raises:
-        TypeError: something in it is neither a number, a text, an array nor a container of those.
-        UserError: the disk is full, or the directory cannot be written.
-    """
-    path = Path(path)
-    arrays: dict[str, np.ndarray] = {}
-    structure = json.dumps(_encode(state, arrays))
-    arrays[STRUCTURE] = np.frombuffer(structure.encode(), np.uint8)
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("wb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def load_state(path: Path) -> Any:
-    """Read what `save_state` wrote; tensors come back on the CPU.
-
-    Raises:
-        UserError: the file is missing, damaged, or not one of ours.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            structure = json.loads(_read_array(archive, STRUCTURE).tobytes().decode())
-            return _decode(structure, archive)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such checkpoint") from error
-    except Exception as error:  # zipfile, zlib and numpy do not list how a damaged file fails
-        raise UserError(f"{path}: not a readable checkpoint ({error})") from error
 
 
 class SavedModule(nn.Module):
@@ -83,10 +43,14 @@ class SavedModule(nn.Module):
 class CheckpointDirectory:
     """A run's `checkpoints/`, full states of which the last few are kept, and its `snapshots/`.
 
+    The checkpoint with the best evaluation is kept besides. Replay buffers lie in
+    `checkpoints/segments/`, which the checkpoints share.
+
     Args:
         run_dir: the run's directory.
         checkpoint_interval, snapshot_interval: in steps; None means only at the end.
         num_kept: number of checkpoints.
+        about: what each checkpoint is to say about its run, see `state_file.read_about`.
     """
 
     def __init__(
@@ -95,26 +59,53 @@ class CheckpointDirectory:
         checkpoint_interval: int | None,
         snapshot_interval: int | None,
         num_kept: int = 2,
+        about: dict[str, Any] | None = None,
     ):
         self.checkpoints = Path(run_dir) / "checkpoints"
         self.snapshots = Path(run_dir) / "snapshots"
+        self.segments = SegmentStore(self.checkpoints / SEGMENTS)
         self.checkpoint_interval = Interval(checkpoint_interval)
         self.snapshot_interval = Interval(snapshot_interval)
         self.num_kept = num_kept
+        self.about = about or {}
 
-    def save_checkpoint(self, step: int, state: Any) -> Path:
-        """Write the full state and drop the oldest checkpoint."""
+    def save_checkpoint(self, step: int, state: Any, score: float | None = None) -> Path:
+        """Write the full state, and drop the checkpoints that are neither among the last nor best.
+
+        Args:
+            step: of the state.
+            state: see `save_state`.
+            score: the evaluation of this very state, if there was one; more is better.
+        """
         path = self.checkpoints / _file_name(step)
-        save_state(path, state)
-        for old in list_states(self.checkpoints)[: -self.num_kept]:
-            old.unlink()
+        save_state(path, state, self.segments, self.about | {"score": score})
+        self.tidy()
         return path
+
+    def tidy(self) -> None:
+        """Remove what nothing needs any more: checkpoints, segments, what a kill left behind."""
+        states = list_states(self.checkpoints)
+        best = best_state(self.checkpoints)
+        for old in states[: -self.num_kept]:
+            if old != best:
+                old.unlink()
+        for unfinished in self.checkpoints.glob(f"*{UNFINISHED}"):
+            unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(UserError):  # of a damaged file it is not known what it needs
+            needed = [segments_of(path) for path in list_states(self.checkpoints)]
+            self.segments.remove_all_but(set().union(*needed))
 
     def save_snapshot(self, step: int, weights: Any) -> Path:
         """Write the weights alone; snapshots are all kept."""
         path = self.snapshots / _file_name(step)
         save_state(path, weights)
         return path
+
+    def put_aside_after(self, step: int) -> None:
+        """Rename checkpoints of later steps, none of which could be read, to *.damaged."""
+        for path in list_states(self.checkpoints):
+            if step_of(path) > step:
+                path.rename(path.with_name(path.name + DAMAGED))
 
     def last_good(self) -> str:
         """What is left of the run if it ends here, in words."""
@@ -132,6 +123,7 @@ class CheckpointDirectory:
         """Restore `state_dict()`."""
         self.checkpoint_interval.load_state_dict(state["checkpoint_interval"])
         self.snapshot_interval.load_state_dict(state["snapshot_interval"])
+        self.segments.forget()
 
 
 def list_states(directory: Path) -> list[Path]:
@@ -157,6 +149,17 @@ def latest_state(directory: Path) -> Path:
     return states[-1]
 
 
+def best_state(directory: Path) -> Path | None:
+    """The checkpoint with the highest score, the oldest of several; None if none has one."""
+    best, highest = None, -math.inf
+    for path in list_states(directory):
+        with contextlib.suppress(UserError):
+            score = read_about(path).get("score")
+            if score is not None and score > highest:
+                best, highest = path, score
+    return best
+
+
 def load_latest_state(directory: Path) -> tuple[Path, Any]:
     """The newest state that can be read, and its file; a damaged one is named and passed over.
 
@@ -175,52 +178,3 @@ def load_latest_state(directory: Path) -> tuple[Path, Any]:
 
 def _file_name(step: int) -> str:
     return f"step_{step:012d}.npz"
-
-
-def _encode(value: Any, arrays: dict[str, np.ndarray]) -> Any:
-    """JSON for a value; arrays are put aside under a name of their own."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, dict):
-        pairs = [[_encode(key, arrays), _encode(item, arrays)] for key, item in value.items()]
-        return {"dict": pairs}
-    if isinstance(value, list):
-        return {"list": [_encode(item, arrays) for item in value]}
-    if isinstance(value, tuple):
-        return {"tuple": [_encode(item, arrays) for item in value]}
-    if isinstance(value, torch.Tensor | np.ndarray):
-        is_tensor = isinstance(value, torch.Tensor)
-        array = value.detach().cpu().numpy() if is_tensor else value
-        if array.dtype.hasobject:
-            raise TypeError("an array of Python objects cannot be saved")
-        name = f"array_{len(arrays)}"
-        arrays[name] = array
-        return {"tensor" if is_tensor else "array": name}
-    raise TypeError(f"a {type(value).__name__} cannot be saved in a checkpoint: {value!r}")
-
-
-def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    with archive.open(f"{name}.npy") as member:
-        array = np.lib.format.read_array(member, allow_pickle=False)
-        if member.read(1):  # only at the member's end is its checksum verified
-            raise ValueError(f"{name} holds more than its header says")
-    return array
-
-
-def _decode(structure: Any, archive: zipfile.ZipFile) -> Any:
-    if not isinstance(structure, dict):
-        return structure
-    ((kind, content),) = structure.items()
-    if kind == "dict":
-        return {_decode(key, archive): _decode(item, archive) for key, item in content}
-    if kind == "list":
-        return [_decode(item, archive) for item in content]
-    if kind == "tuple":
-        return tuple(_decode(item, archive) for item in content)
-    if kind == "tensor":
-        return torch.from_numpy(_read_array(archive, content))
-    if kind == "array":
-        return _read_array(archive, content)
-    raise ValueError(f"unknown kind {kind!r}")

@@ -198,15 +198,27 @@ class EnvRunner:
         self.episode_returns = state["episode_returns"].copy()
         self.episode_lengths = state["episode_lengths"].copy()
         self.recent_actions = list(state["recent_actions"])
-        self.envs.reset(seed=self.episode_seeds.tolist())
-        for steps_to_go in range(len(self.recent_actions), 0, -1):
-            self.envs.step(self.recent_actions[len(self.recent_actions) - steps_to_go])
-            not_begun = self.episode_lengths < steps_to_go
-            if not_begun.any():
-                self._reset_envs(not_begun)
+        self._play_again()
         self.observations = state["observations"]
         self.raw_observations = state["raw_observations"]
         load_wrapper_states(self.envs, state["wrappers"])
+
+    def _play_again(self) -> None:
+        """Bring each environment to where its episode stood, by `recent_actions`.
+
+        All are stepped together, as far back as the longest episode reaches. The others meanwhile
+        play on with actions of their past, and are reset when their own episode's turn has come.
+        """
+        self.envs.reset(seed=self.episode_seeds.tolist())
+        for steps_left, actions in zip(
+            range(len(self.recent_actions) - 1, -1, -1), self.recent_actions, strict=True
+        ):
+            *_, dones, truncateds, _ = self.envs.step(actions)
+            begins = self.episode_lengths == steps_left
+            waits = self.episode_lengths < steps_left
+            which = begins | (waits & (dones | truncateds))
+            if which.any():
+                self._reset_envs(which)
 
     def _begin_episodes(self, which: np.ndarray) -> None:
         """Draw a seed and begin an episode where `which` (N,) bool is true."""

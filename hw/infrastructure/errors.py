@@ -28,6 +28,10 @@ class TrainingError(UserError):
     """Training cannot go on, for example because a loss is not finite."""
 
 
+class StorageError(UserError):
+    """A file cannot be written: the disk is full, or it or its directory is read-only."""
+
+
 class EnvError(UserError):
     """An environment failed: its code raised, or it returned what no environment may.
 

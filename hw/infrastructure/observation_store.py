@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from hw.infrastructure.segments import Rows
+
 Field = tuple[str, np.dtype, tuple[int, ...]]
 
 
@@ -56,8 +58,8 @@ class ObservationPairs(Protocol):
             rows, last_rows: copies of records, (B,).
         """
 
-    def state_dict(self, used: slice) -> dict[str, Any]:
-        """The content of the used slots."""
+    def state_dict(self) -> dict[str, Any]:
+        """What stands outside the records."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore `state_dict()`, after `allocate` and `bind`."""
@@ -101,18 +103,12 @@ class ArrayPairs:
             np.ascontiguousarray(last_rows["next_observations"]),
         )
 
-    def state_dict(self, used: slice) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """See `ObservationPairs`."""
-        return {
-            "observations": self.observations[used],
-            "next_observations": self.next_observations[used],
-        }
+        return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See `ObservationPairs`."""
-        used = slice(0, len(state["observations"]))
-        self.observations[used] = state["observations"]
-        self.next_observations[used] = state["next_observations"]
 
 
 class FramePairs:
@@ -182,26 +178,28 @@ class FramePairs:
             self._stacks(last_rows["frame_numbers"][:, 1]),
         )
 
-    def state_dict(self, used: slice) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """See `ObservationPairs`."""
         return {
-            "frames": self.frames[: min(self.num_frames, self.ring_size)],
-            "frame_numbers": self.frame_numbers[used],
+            "frames": Rows("frames", self._used_frames(), self.ring_size, self.num_frames),
             "last_user": self.last_user,
             "num_frames": self.num_frames,
             "first_readable": self.first_readable,
             "lane_stacks": self.lane_stacks,
-            "shape": list(self.shape),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See `ObservationPairs`."""
-        self.frames[: len(state["frames"])] = state["frames"]
-        self.frame_numbers[: len(state["frame_numbers"])] = state["frame_numbers"]
-        self.last_user[:] = state["last_user"]
         self.num_frames = state["num_frames"]
+        state["frames"].read_into(self._used_frames())
+        self.last_user[:] = state["last_user"]
         self.first_readable = state["first_readable"]
         self.lane_stacks = dict(state["lane_stacks"])
+
+    def _used_frames(self) -> np.ndarray:
+        """The frames that have been written, (frames, bytes of a frame)."""
+        used = self.frames[: min(self.num_frames, self.ring_size)]
+        return used.reshape(len(used), math.prod(self.frame_shape))
 
     def _stacks(self, frame_numbers: np.ndarray) -> np.ndarray:
         """The observations (B, *) that these frames (B, S) make up."""

@@ -15,6 +15,7 @@ from hw.infrastructure.observation_store import (
     FramePairs,
     ObservationPairs,
 )
+from hw.infrastructure.segments import Rows
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -214,12 +215,15 @@ class ReplayBuffer:
             "generator": self.generator.bit_generator.state,
         }
         if self.records is not None:
-            used = self._used()
-            state["observation_pairs"] = self.observation_pairs.state_dict(used)
-            state["actions"] = self.actions[used]
-            state["rewards"] = self.rewards[used]
-            state["dones"] = self.dones[used]
-            state["truncateds"] = self.truncateds[used]
+            pairs, actions = self.observation_pairs, self.actions
+            state["layout"] = [
+                *(list(pairs.shape), pairs.dtype.str),
+                *(list(actions.shape[1:]), actions.dtype.str),
+            ]
+            state["observation_pairs"] = pairs.state_dict()
+            state["records"] = Rows(
+                "records", self._used_records(), self.capacity, self.num_inserted
+            )
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -233,27 +237,27 @@ class ReplayBuffer:
         self.last_layout = None
         self.generator.bit_generator.state = state["generator"]
         self.num_inserted = state["num_inserted"]
-        self.num_lanes = state.get("num_lanes")
-        if "actions" not in state:
+        self.num_lanes = state["num_lanes"]
+        if "records" not in state:
             self.observation_pairs = self.records = self.actions = self.rewards = None
             self.dones = self.truncateds = None
             return
-        pairs, actions = state["observation_pairs"], state["actions"]
-        if "frames" in pairs:
-            self._allocate(tuple(pairs["shape"]), np.uint8, actions.shape[1:], actions.dtype)
-        else:
-            vectors = pairs["observations"]
-            self._allocate(vectors.shape[1:], vectors.dtype, actions.shape[1:], actions.dtype)
-        self.observation_pairs.load_state_dict(pairs)
-        used = self._used()
-        self.actions[used] = actions
-        self.rewards[used] = state["rewards"]
-        self.dones[used] = state["dones"]
-        self.truncateds[used] = state.get("truncateds", False)
+        observation_shape, observation_dtype, action_shape, action_dtype = state["layout"]
+        self._allocate(
+            *(tuple(observation_shape), np.dtype(observation_dtype)),
+            *(tuple(action_shape), np.dtype(action_dtype)),
+        )
+        self.observation_pairs.load_state_dict(state["observation_pairs"])
+        state["records"].read_into(self._used_records())
 
     def _used(self) -> slice:
         """The slots that have been written."""
         return slice(0, min(self.num_inserted, self.capacity))
+
+    def _used_records(self) -> np.ndarray:
+        """The records that have been written, as (records, bytes of a record)."""
+        used = self.records[self._used()]
+        return used.view(np.uint8).reshape(len(used), used.itemsize)
 
     def _oldest(self) -> int:
         """Number of the oldest transition still held, counting inserts from 0."""
@@ -302,17 +306,16 @@ class ReplayBuffer:
             raise UserError("the replay buffer is empty: insert transitions before sampling")
 
     def _check_saved(self, state: dict[str, Any]) -> None:
-        """Refuse a state that is not this buffer's; one without a key is from before the key."""
-        saved = {"kind": "uniform", "n_step": 1} | state
-        if saved["kind"] != self.kind:
-            raise UserError(f"the saved replay buffer is {saved['kind']}, this one {self.kind}")
-        if saved["capacity"] != self.capacity:
+        """Refuse a state that is not this buffer's."""
+        if state["kind"] != self.kind:
+            raise UserError(f"the saved replay buffer is {state['kind']}, this one {self.kind}")
+        if state["capacity"] != self.capacity:
             raise UserError(
-                f"the saved replay buffer holds {saved['capacity']}, this one {self.capacity}"
+                f"the saved replay buffer holds {state['capacity']}, this one {self.capacity}"
             )
-        if saved["n_step"] != self.n_step:
+        if state["n_step"] != self.n_step:
             raise UserError(
-                f"the saved replay buffer has n_step {saved['n_step']}, this one {self.n_step}"
+                f"the saved replay buffer has n_step {state['n_step']}, this one {self.n_step}"
             )
 
     def _check(self, num_lanes, observation, action, next_observation, done, truncated) -> None:

@@ -1,11 +1,13 @@
 """A run's directory: its name, its config.yaml, and the facts that let it be reproduced."""
 
 import contextlib
+import fcntl
 import importlib.metadata
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,22 @@ import torch
 import yaml
 
 from hw.infrastructure.errors import UserError
+from hw.infrastructure.files import replacing, storage_errors
 
-PACKAGES = ("torch", "numpy", "gymnasium", "mujoco", "tensorboardX")
+PACKAGES = ("torch", "numpy", "gymnasium", "mujoco", "ale-py", "tensorboardX")
+# Those whose version may change the numbers that a run computes.
+NUMERIC_PACKAGES = ("torch", "numpy", "gymnasium", "mujoco", "ale-py")
+# Locks of this process; a forked child lets go of them, lest it outlive us and hold them still.
+_locks: set[int] = set()
+
+
+def _let_go() -> None:
+    for descriptor in _locks:
+        os.close(descriptor)
+    _locks.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def create_run_dir(data_dir: Path, config: dict[str, Any]) -> Path:
@@ -40,6 +56,34 @@ def create_run_dir(data_dir: Path, config: dict[str, Any]) -> Path:
     raise UserError(f"{data_dir}: too many runs named {name}")
 
 
+@contextlib.contextmanager
+def locked(run_dir: Path) -> Iterator[None]:
+    """Be the only process that writes to a run's directory; the system ends it with the process.
+
+    Raises:
+        UserError: another process holds the lock, or the directory cannot be written.
+    """
+    path = run_dir / ".lock"
+    with storage_errors(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    _locks.add(descriptor)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            owner = os.read(descriptor, 20).decode(errors="replace").strip() or "?"
+            raise UserError(f"{run_dir} is in use by process {owner}") from error
+        except OSError:
+            pass  # a file system without locks
+        with storage_errors(path):
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        _locks.discard(descriptor)
+        os.close(descriptor)
+
+
 def config_path(run_dir: Path) -> Path:
     """Where a run keeps its settings."""
     return run_dir / "config.yaml"
@@ -53,7 +97,8 @@ def write_config(run_dir: Path, config: dict[str, Any]) -> None:
         sessions = yaml.safe_load(path.read_text(encoding="utf-8")).get("provenance", [])
     content = {**config, "provenance": [*sessions, provenance()]}
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-    path.write_text(text, encoding="utf-8")
+    with replacing(path) as file:
+        file.write(text.encode())
 
 
 def provenance() -> dict[str, Any]:
@@ -69,6 +114,11 @@ def provenance() -> dict[str, Any]:
         "git_commit": commit,
         "git_clean": None if commit is None else not _git("status", "--porcelain"),
     }
+
+
+def numeric_versions() -> dict[str, str | None]:
+    """Versions of what computes a run's numbers; None for what is not installed."""
+    return {name: _version(name) for name in NUMERIC_PACKAGES}
 
 
 def _version(package: str) -> str | None:

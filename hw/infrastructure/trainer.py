@@ -24,7 +24,7 @@ from hw.infrastructure.env_runner import (
     find_normalizer,
     wrapper_states,
 )
-from hw.infrastructure.errors import EnvError, TrainingError
+from hw.infrastructure.errors import EnvError, StorageError, TrainingError
 from hw.infrastructure.evaluation import Evaluator
 from hw.infrastructure.graceful_stop import GracefulStop
 from hw.infrastructure.interval import Interval
@@ -133,6 +133,8 @@ class Trainer:
         self.log_interval = Interval(settings.log_interval)
         self.eval_interval = Interval(settings.eval_interval)
         self.last_evaluation: dict[str, float] = {}
+        self.last_gradient_norms: dict[str, torch.Tensor] = {}
+        self.evaluated_step: int | None = None
         self.stop = GracefulStop()
         self.clock = Clock()
 
@@ -145,8 +147,11 @@ class Trainer:
             the last evaluation's metrics.
 
         Raises:
-            TrainingError: a loss or a weight is not finite. No checkpoint is written then: the last
-                good one stays. After any other error one is written, if that is still possible.
+            TrainingError: a loss or a weight is not finite.
+            StorageError: a file cannot be written, for instance because the disk is full.
+
+            No checkpoint is written then: the last good one stays. After any other error one is
+            written, if that is still possible.
         """
         if self.is_finished():
             return self.last_evaluation
@@ -161,6 +166,10 @@ class Trainer:
                     self.log_progress(bar)
                 self.save_snapshot()
                 self.save_checkpoint()
+        except StorageError as error:
+            raise StorageError(
+                f"{error} at step {self.step}; training has stopped, {self.checkpoints.last_good()}"
+            ) from error
         except TrainingError:
             raise
         except Exception as error:
@@ -293,7 +302,7 @@ class Trainer:
         """Run the evaluation episodes; log their statistics, and videos if asked for."""
         self.check_weights()
         evaluation = self.evaluator.run(self.agent, self.step, wrapper_states(self.runner.envs))
-        self.last_evaluation = evaluation.metrics()
+        self.last_evaluation, self.evaluated_step = evaluation.metrics(), self.step
         self.logger.log_scalars(self.last_evaluation, self.step)
         for i, frames in enumerate(evaluation.videos):
             self.logger.log_video(
@@ -303,7 +312,7 @@ class Trainer:
     def log_progress(self, bar: tqdm) -> None:
         """Log the last update, running means and speed; write all that was logged to disk."""
         self.check_losses()
-        training_metrics = self.agent.gradient_norms() | self.metrics.take_training_metrics()
+        training_metrics = self.gradient_norms() | self.metrics.take_training_metrics()
         self.logger.log_scalars(training_metrics, self.step)
         self.logger.log_scalars(self.metrics.episode_metrics(), self.step)
         self.logger.log_scalars(self.clock.lap(self.step), self.step)
@@ -312,6 +321,11 @@ class Trainer:
         if self.last_evaluation:
             status += f", eval {self.last_evaluation['eval/return_mean']:.1f}"
         bar.set_postfix_str(status)
+
+    def gradient_norms(self) -> dict[str, torch.Tensor]:
+        """The agent's, and before its first update since a resume those that were saved."""
+        self.last_gradient_norms = self.last_gradient_norms | self.agent.gradient_norms()
+        return self.last_gradient_norms
 
     def check_weights(self) -> None:
         """Raise a TrainingError if a weight is not finite."""
@@ -328,7 +342,9 @@ class Trainer:
     def save_checkpoint(self) -> None:
         """Write everything that `load_state_dict` needs to go on."""
         self.check_weights()
-        self.checkpoints.save_checkpoint(self.step, self.state_dict())
+        is_evaluated = self.evaluated_step == self.step
+        score = self.last_evaluation["eval/return_mean"] if is_evaluated else None
+        self.checkpoints.save_checkpoint(self.step, self.state_dict(), score)
 
     def save_snapshot(self) -> None:
         """Write all that acting needs: the agent's weights and the wrappers' statistics."""
@@ -342,6 +358,7 @@ class Trainer:
         return state | {
             "step": self.step,
             "last_evaluation": self.last_evaluation,
+            "gradient_norms": self.gradient_norms(),
             "action_space": self.action_space.np_random.bit_generator.state,
             "torch": ptu.torch_state(),
         }
@@ -352,6 +369,7 @@ class Trainer:
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self.last_evaluation = state["last_evaluation"]
+        self.last_gradient_norms = state["gradient_norms"]
         self.action_space.np_random.bit_generator.state = state["action_space"]
         ptu.load_torch_state(state["torch"])
 

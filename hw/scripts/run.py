@@ -9,7 +9,7 @@ from hw.env_configs.assemble import make_trainer, resume
 from hw.env_configs.loading import RunConfig, load_config, load_run_config
 from hw.infrastructure.errors import UserError
 from hw.infrastructure.memory import keep_freed_memory
-from hw.infrastructure.run_dir import create_run_dir, write_config
+from hw.infrastructure.run_dir import create_run_dir, locked, write_config
 from hw.infrastructure.trainer import Trainer
 from hw.scripts.command_line import (
     INTERRUPTED,
@@ -32,9 +32,9 @@ def main(arguments: Sequence[str]) -> int:
     ptu.enable_fast_matmul()
     keep_freed_memory()
     run_dir = args.resume or create_run_dir(args.data_dir, config.values)
-    with make_trainer(config, run_dir) as trainer:
+    with locked(run_dir), make_trainer(config, run_dir) as trainer:
         if args.resume:
-            resume(trainer, run_dir)
+            resume(trainer, run_dir, check_versions=not args.other_versions)
         write_config(run_dir, config.values)
         print(f"logging to {run_dir}")
         trainer.train()
@@ -63,6 +63,9 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     source.add_argument("--resume", type=Path, metavar="RUN_DIR", help="continue a stopped run")
     add_setting_flags(parser)
     add_device_flags(parser)
+    parser.add_argument(
+        "--other_versions", action="store_true", help="resume even with other package versions"
+    )
     parser.add_argument("--check", action="store_true", help="exit 1 if `expect` is missed")
     parser.add_argument("--data_dir", type=Path, default=Path("data"), help="where runs are kept")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")

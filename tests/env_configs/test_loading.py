@@ -9,7 +9,8 @@ from hw.env_configs.loading import algorithms, bind, load_config, parse_override
 from hw.env_configs.run_settings import RunSettings
 from hw.infrastructure.errors import ConfigError
 
-EXPERIMENTS = sorted(Path("experiments").glob("**/*.yaml"))
+SWEEPS = set(Path("experiments").glob("sweeps/*.yaml"))
+EXPERIMENTS = sorted(set(Path("experiments").glob("**/*.yaml")) - SWEEPS)
 MINIMAL = {"base_config": "sac", "env_name": "Pendulum-v1"}
 
 
@@ -270,3 +271,78 @@ def test_algorithms_are_found_by_name_and_no_two_signatures_share_a_key():
 
     for algorithm in algorithms():
         assert not run_keys & set(_parameters(find_factory(algorithm)))
+
+
+# --- limits -----------------------------------------------------------------------------------
+
+LAUGHS = "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 10))
+LAUGHS = f"a0: &a0 [ha]\n{LAUGHS}"
+MERGES = "".join(f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 10)}]}}\n" for i in range(1, 10))
+MERGES = f"a0: &a0 {{ha: 1}}\n{MERGES}"
+
+
+@pytest.mark.parametrize(
+    "text", [LAUGHS, MERGES, "a: &a [*a]", "a: &a {b: *a}"], ids=["lists", "merges", "self", "map"]
+)
+def test_anchors_that_explode_are_refused_at_once(tmp_path, text):
+    path = write(tmp_path / "a.yaml", yaml.safe_dump(MINIMAL) + text)
+    with pytest.raises(ConfigError, match=r"a\.yaml: is not valid YAML: .*anchors make more than"):
+        load_config(path)
+    with pytest.raises(ConfigError, match="--set"):
+        parse_override("wrappers=" + "[" * 10_000)
+
+
+def test_anchors_that_repeat_a_little_are_fine(tmp_path):
+    text = "actor_learning_rate: &rate 1e-3\ncritic_learning_rate: *rate\n"
+    values = load_config(write(tmp_path / "a.yaml", yaml.safe_dump(MINIMAL) + text)).values
+    assert values["actor_learning_rate"] == values["critic_learning_rate"] == 1e-3
+
+
+def test_a_file_of_megabytes_is_refused_unread(tmp_path):
+    path = write(tmp_path / "a.yaml", "#" * 2_000_000)
+    with pytest.raises(ConfigError, match=r"a\.yaml: has 2,000,000 bytes"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("total_steps", 10**300),
+        ("total_steps", float("inf")),
+        ("total_steps", 1e300),
+        ("batch_size", 10**13),
+        ("seed", 2**64),
+        ("num_envs", 10**9),
+        ("hidden_size", 10**6),
+        ("num_layers", 10**6),
+        ("num_eval_trajectories", 10**9),
+        ("actor_learning_rate", float("nan")),
+        ("actor_learning_rate", float("inf")),
+        ("hidden_size", -3),
+        ("num_envs", 0),
+        ("batch_size", -1),
+        ("replay_buffer_capacity", -1),
+        ("checkpoint_interval", -10),
+        ("num_eval_trajectories", -10),
+        ("seed", -1),
+        ("exp_name", "../../outside"),
+        ("exp_name", "/etc"),
+        ("exp_name", ".."),
+        ("exp_name", "a/b"),
+        ("exp_name", "a\\b"),
+        ("exp_name", "a\n"),
+        ("exp_name", "a\0"),
+        ("exp_name", "x" * 300),
+    ],
+)
+def test_what_is_too_large_or_negative_or_leads_elsewhere_is_refused_by_name(key, value):
+    with pytest.raises(ConfigError) as error:
+        bind(MINIMAL | {key: value})
+    assert error.value.key == key
+    assert len(str(error.value)) < 300
+
+
+def test_a_number_of_too_many_digits_is_no_valid_yaml(tmp_path):
+    path = write(tmp_path / "a.yaml", yaml.safe_dump(MINIMAL) + "total_steps: " + "9" * 10_000)
+    with pytest.raises(ConfigError, match="is not valid YAML"):
+        load_config(path)

@@ -5,6 +5,9 @@ import io
 import json
 import os
 import pickle
+import shutil
+import signal
+import sys
 import zipfile
 
 import numpy as np
@@ -13,15 +16,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import hw.infrastructure.checkpoint as checkpoint
+from hw.infrastructure import segments
 from hw.infrastructure.checkpoint import (
     CheckpointDirectory,
+    best_state,
     latest_state,
     list_states,
     load_state,
+    read_about,
     save_state,
+    segments_of,
+    step_of,
 )
-from hw.infrastructure.errors import UserError
+from hw.infrastructure.errors import StorageError, UserError
+from hw.infrastructure.segments import Rows
 
 
 def assert_equal(found, expected):
@@ -173,11 +181,10 @@ def test_what_is_neither_number_nor_text_nor_array_is_refused(tmp_path, thing):
 # Interruptions and damage
 
 
-@pytest.mark.parametrize("failing", ["np.savez", "os.fsync", "os.replace"])
+@pytest.mark.parametrize("failing", ["numpy.savez", "os.fsync", "os.replace"])
 def test_an_interrupted_save_leaves_the_old_file(tmp_path, monkeypatch, failing):
     path = tmp_path / "state.npz"
     save_state(path, {"a": np.arange(3)})
-    module, function = failing.split(".")
 
     def write_a_little_and_fail(file, *args, **kwargs):
         if hasattr(file, "write"):
@@ -185,8 +192,8 @@ def test_an_interrupted_save_leaves_the_old_file(tmp_path, monkeypatch, failing)
         raise OSError(errno.ENOSPC, "disk full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(getattr(checkpoint, module), function, write_a_little_and_fail)
-        with pytest.raises(UserError, match="cannot write .*state.npz: disk full"):
+        patched.setattr(failing, write_a_little_and_fail)
+        with pytest.raises(StorageError, match="cannot write .*state.npz: disk full"):
             save_state(path, {"a": np.arange(4)})
     assert list(tmp_path.iterdir()) == [path]
     assert_equal(load_state(path), {"a": np.arange(3)})
@@ -266,6 +273,55 @@ def test_a_large_array_that_claims_to_be_shorter_is_noticed(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"nowhere\.npz: no such checkpoint"):
         load_state(tmp_path / "nowhere.npz")
+
+
+def random_damage(content, random):
+    """Bits flipped, an end cut off, blocks swapped or overwritten: always something else."""
+    damaged = bytearray(content)
+    kind = random.integers(5)
+    if kind == 0:
+        for _ in range(random.integers(1, 9)):
+            damaged[random.integers(len(damaged))] ^= 1 << random.integers(8)
+    elif kind == 1:
+        del damaged[random.integers(len(damaged)) :]
+    else:
+        size = int(random.integers(1, len(damaged) // 2))
+        first, second = sorted(random.integers(len(damaged) - size + 1, size=2).tolist())
+        if kind == 2 and second - first >= size:
+            block = damaged[first : first + size]
+            damaged[first : first + size] = damaged[second : second + size]
+            damaged[second : second + size] = block
+        elif kind == 3:
+            damaged[first : first + size] = random.bytes(size)
+        else:
+            del damaged[first : first + size]
+    return bytes(damaged)
+
+
+def test_ten_thousand_damaged_checkpoints_load_as_an_error_and_never_as_other_numbers(tmp_path):
+    """The main file or a segment; what is damaged is never loaded, not even as it was."""
+    path = save_small_checkpoint(tmp_path)
+    files = [path, *sorted((tmp_path / "checkpoints" / "segments").iterdir())]
+    contents = [file.read_bytes() for file in files]
+    random = np.random.default_rng(0)
+    tried = 0
+    while tried < 10_000:
+        number = 0 if tried % 2 else int(random.integers(1, len(files)))
+        damaged = random_damage(contents[number], random)
+        if damaged == contents[number]:
+            continue
+        tried += 1
+        files[number].write_bytes(damaged)
+        with pytest.raises(UserError, match="not a readable checkpoint"):
+            load_state(path)
+        files[number].write_bytes(contents[number])
+    assert load_state(path)["n"] == SMALL_STATE["n"]
+
+
+def save_small_checkpoint(run_dir):
+    rows = Rows("rows", np.arange(64, dtype=np.uint8).reshape(16, 4), 16, 16)
+    directory = CheckpointDirectory(run_dir, None, None, about={"settings": {"seed": 1}})
+    return directory.save_checkpoint(1, SMALL_STATE | {"rows": rows})
 
 
 # Files that were made to harm
@@ -383,6 +439,108 @@ def test_saving_twice_at_one_step_keeps_the_older_steps_checkpoint(tmp_path):
     for step, value in ((1, "a"), (2, "b"), (2, "c")):
         directory.save_checkpoint(step, value)
     assert [load_state(path) for path in list_states(tmp_path / "checkpoints")] == ["a", "c"]
+
+
+def test_the_checkpoint_with_the_best_evaluation_is_kept_besides(tmp_path):
+    directory = CheckpointDirectory(tmp_path, None, None)
+    scores = [1.0, 5.0, None, np.nan, 4.0, 5.0, 2.0, None]
+    kept = []
+    for step, score in enumerate(scores):
+        directory.save_checkpoint(step, {"step": step}, score)
+        kept.append([step_of(path) for path in list_states(tmp_path / "checkpoints")])
+    assert kept[:4] == [[0], [0, 1], [1, 2], [1, 2, 3]]
+    assert kept[-1] == [1, 6, 7]
+    assert best_state(tmp_path / "checkpoints").name == "step_000000000001.npz"
+
+
+def test_what_is_newer_than_the_checkpoint_that_could_be_read_is_put_aside(tmp_path):
+    directory = CheckpointDirectory(tmp_path, None, None)
+    for step in (1, 2, 3):
+        directory.save_checkpoint(step, {"step": step})
+    directory.put_aside_after(2)
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == ["step_000000000002.npz", "step_000000000003.npz.damaged"]
+
+
+def test_what_a_state_says_about_itself_is_read_without_its_arrays(tmp_path):
+    path = tmp_path / "state.npz"
+    save_state(path, np.zeros(9), about={"settings": {"a": [1, None]}})
+    assert read_about(path) == {"settings": {"a": [1, None]}}
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(UserError, match="not a readable checkpoint"):
+        read_about(path)
+
+
+def test_an_older_file_without_a_checksum_of_its_own_can_be_read(tmp_path):
+    write_archive(tmp_path / "old.npz", {"list": [1, {"array": "array_0"}]}, array_0=npy([2, 3]))
+    assert_equal(load_state(tmp_path / "old.npz"), [1, np.array([2, 3])])
+    write_archive(tmp_path / "new.npz", {"format": 3, "state": 1})
+    with pytest.raises(UserError, match="its format is 3, this program's 2"):
+        load_state(tmp_path / "new.npz")
+
+
+def save_until_killed(run_dir, fatal_call):
+    """In a process of its own: save five checkpoints, and die before a call of the system."""
+    pid = os.fork()
+    if pid == 0:
+        calls = 0
+
+        def audit(event, arguments):
+            nonlocal calls
+            if event in ("open", "os.rename", "os.remove", "os.truncate", "os.mkdir"):
+                calls += 1
+                if calls == fatal_call:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(audit)
+        directory = CheckpointDirectory(run_dir, None, None)
+        for step in range(5):
+            directory.save_checkpoint(step, ring_state(step), score=-abs(step - 1.0))
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def ring_state(step):
+    """A ring of 8 rows after 3 rows a step, the first of which is its number."""
+    count = 3 * (step + 1)
+    ring = np.zeros((8, 4), np.uint8)
+    for number in range(count):
+        ring[number % 8, :4] = number + 1
+    return {"step": step, "ring": Rows("ring", ring[: min(count, 8)], 8, count)}
+
+
+def test_a_kill_at_any_call_while_saving_costs_no_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", 8)  # two rows
+    statuses, last_steps = [], []
+    for fatal_call in range(1, 400):
+        run_dir = tmp_path / str(fatal_call)
+        statuses.append(save_until_killed(run_dir, fatal_call))
+        states = list_states(run_dir / "checkpoints")
+        for path in states:
+            state = load_state(path)  # all that are there can be read
+            expected = ring_state(state["step"])
+            memory = np.empty_like(expected["ring"].array)
+            state["ring"].read_into(memory)
+            np.testing.assert_array_equal(memory, expected["ring"].array)
+        last_steps.append(step_of(states[-1]) if states else -1)
+        if states:  # the next session clears up
+            directory = CheckpointDirectory(run_dir, None, None)
+            directory.save_checkpoint(9, ring_state(9))
+            left = {path.name for path in run_dir.glob("checkpoints/**/*") if path.is_file()}
+            assert not [name for name in left if "unfinished" in name]
+            needed = {
+                f"{digest}.segment"
+                for path in list_states(run_dir / "checkpoints")
+                for digest in segments_of(path)
+            }
+            assert {name for name in left if name.endswith(".segment")} == needed
+        shutil.rmtree(run_dir, ignore_errors=True)
+        if statuses[-1] == 0:
+            break
+    assert statuses[-1] == 0
+    assert set(statuses[:-1]) == {-signal.SIGKILL}
+    assert last_steps == sorted(last_steps)
+    assert set(last_steps) == {-1, 0, 1, 2, 3, 4}
 
 
 def test_an_unfinished_file_is_no_checkpoint(tmp_path):

@@ -129,6 +129,15 @@ def test_a_copy_of_a_learner_does_not_train_the_original(recorded):
     assert not torch.equal(twin.parameters[0], learner.parameters[0])
 
 
+def test_sums_that_cancel_may_differ_by_rounding():
+    large = torch.tensor([1.0, -2.0])
+    compilation.check_agreement([large, torch.tensor(1e-9)], [large, torch.tensor(-3e-8)])
+    with pytest.raises(compilation.CannotCompileError):
+        compilation.check_agreement([large, torch.tensor(0.1)], [large, torch.tensor(0.2)])
+    with pytest.raises(compilation.CannotCompileError):
+        compilation.check_agreement([large, 1e-4 * large], [large, 1.1e-4 * large])
+
+
 def numpy_noise(x):
     return x + torch.from_numpy(np.random.default_rng().normal(size=2).astype(np.float32))
 

@@ -2,7 +2,11 @@
 
 import io
 import json
+import os
+import signal
 import sys
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +14,9 @@ import PIL.Image
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
+from hw.infrastructure.checkpoint import load_state, save_state
 from hw.infrastructure.errors import MissingExtraError
 from hw.infrastructure.logger import Logger, write_video
 
@@ -196,6 +202,73 @@ def test_sessions_that_begin_within_one_second_keep_their_event_files(tmp_path):
     assert scalars(tmp_path, "a") == [(0, 0.0), (1, 1.0), (2, 2.0)]
 
 
+def test_killed_at_any_moment_a_logger_leaves_whole_lines_and_records(tmp_path):
+    random = np.random.default_rng(0)
+    for number in range(12):
+        run_dir = tmp_path / str(number)
+        run_dir.mkdir()
+        pid = os.fork()
+        if pid == 0:
+            logger = Logger(run_dir, log_every_step=True)
+            for step in range(10**9):
+                logger.log_scalars({f"group/name_{i}": step + i / 7 for i in range(20)}, step)
+                logger.log_histogram(np.arange(step % 50), "group/vector", step)
+                logger.log_step({"actions": np.ones(50)}, step)
+        time.sleep(random.uniform(0.0, 0.3))
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        for name in ("metrics.jsonl", "steps.jsonl"):
+            text = (run_dir / name).read_text() if (run_dir / name).exists() else ""
+            assert text == "" or text.endswith("\n")
+            steps = [json.loads(line)["step"] for line in text.splitlines()]
+            assert steps == list(range(len(steps)))
+        for path in run_dir.glob("events*"):
+            events = list(EventFileLoader(str(path)).Load())  # raises on half a record at the end
+            assert [event.step for event in events] == sorted(event.step for event in events)
+
+
+def test_what_was_logged_before_a_state_survives_a_kill_and_the_rest_is_cut_off(tmp_path):
+    """Three sessions, each killed some steps after its state, which the next one goes on from."""
+    state_path = tmp_path / "state.npz"
+    for first in (0, 10, 20):
+        pid = os.fork()
+        if pid == 0:
+            logger = Logger(tmp_path, log_every_step=True)
+            if first:
+                logger.load_state_dict(load_state(state_path))
+            log_steps(logger, range(first, first + 10), value=float(first))
+            save_state(state_path, logger.state_dict())
+            log_steps(logger, range(first + 10, first + 17), value=-1.0)
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(pid, 0)
+    logger = Logger(tmp_path, log_every_step=True)
+    logger.load_state_dict(load_state(state_path))
+    logger.close()
+    expected = [(step, float(step // 10 * 10)) for step in range(30)]
+    assert [(row["step"], row["a"]) for row in read_rows(tmp_path / "metrics.jsonl")] == expected
+    assert [row["step"] for row in read_rows(tmp_path / "steps.jsonl")] == list(range(30))
+    assert scalars(tmp_path, "a") == expected
+    written = [
+        (event.step, value.tag)
+        for path in sorted(tmp_path.glob("events*"))
+        for event in EventFileLoader(str(path)).Load()
+        for value in event.summary.value
+    ]
+    assert written == [(step, "a") for step, _ in expected]  # nothing is left to TensorBoard
+
+
+def test_a_run_begun_anew_forgets_what_was_logged(tmp_path):
+    logger = Logger(tmp_path)
+    log_steps(logger, range(5), value=0.0)
+    logger.close()
+    again = Logger(tmp_path)
+    again.begin_anew()
+    log_steps(again, range(2), value=1.0)
+    again.close()
+    assert scalars(tmp_path, "a") == [(0, 1.0), (1, 1.0)]
+    assert [row["a"] for row in read_rows(tmp_path / "metrics.jsonl")] == [1.0, 1.0]
+
+
 # Videos
 
 
@@ -246,6 +319,19 @@ def test_tensorboard_shows_a_small_copy_of_a_video(tmp_path):
         assert gif.size == (167, 167)
 
 
+def test_an_interrupted_video_leaves_no_file(tmp_path, monkeypatch):
+    import moviepy
+
+    def stop(clip, name, **options):
+        Path(name).write_bytes(b"half a video")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(moviepy.VideoClip, "write_videofile", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_video(np.zeros((3, 4, 4, 3), np.uint8), tmp_path / "a.mp4", fps=1)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_missing_video_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "moviepy", None)
     with pytest.raises(MissingExtraError, match=r"video.*\[video\]"):
@@ -278,5 +364,6 @@ def test_wandb_gets_the_settings_and_the_rows(tmp_path, monkeypatch, api_key, mo
     logger.close()
     assert calls[0]["config"] == {"seed": 3}
     assert calls[0]["mode"] == mode
-    assert calls[0]["name"] == tmp_path.name
+    assert calls[0]["name"] == calls[0]["id"] == tmp_path.name
+    assert calls[0]["resume"] == "allow"  # a later session goes on where this one ends
     assert calls[1:] == [(10, {"a": 1.0}), (20, {"a": None}), "finish"]

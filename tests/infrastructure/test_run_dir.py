@@ -1,9 +1,12 @@
 """A run's directory and what config.yaml says about where a run came from."""
 
 import importlib.metadata
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from datetime import datetime
 
 import pytest
@@ -121,3 +124,65 @@ def test_the_commit_is_recorded_and_whether_it_was_clean(checkout, tmp_path):
 def test_outside_a_checkout_there_is_no_commit(checkout):
     provenance = run_dir.provenance()
     assert (provenance["git_commit"], provenance["git_clean"]) == (None, None)
+
+
+# The lock
+
+
+def holds_lock(path):
+    """Whether another process can take the lock."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from hw.infrastructure.run_dir import locked\n"
+        "from hw.infrastructure.errors import UserError\n"
+        "try:\n"
+        f"    with locked(Path({str(path)!r})): pass\n"
+        "except UserError as error:\n"
+        "    sys.exit(str(error))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    return result.returncode == 0, result.stderr.strip()
+
+
+def test_a_run_that_another_process_writes_is_refused(tmp_path):
+    with run_dir.locked(tmp_path):
+        is_free, message = holds_lock(tmp_path)
+        assert not is_free
+        assert message == f"{tmp_path} is in use by process {os.getpid()}"
+    assert holds_lock(tmp_path)[0]
+
+
+def test_a_crash_leaves_no_lock_behind_even_if_a_child_lives_on(tmp_path):
+    ready, child_ready = os.pipe()
+    owner = os.fork()
+    if owner == 0:
+        with run_dir.locked(tmp_path):
+            child = os.fork()
+            if child:
+                os.write(child_ready, f"{child:10}".encode())
+            time.sleep(60)
+        os._exit(1)
+    child = int(os.read(ready, 10))
+    with pytest.raises(UserError, match=f"in use by process {owner}"), run_dir.locked(tmp_path):
+        pass
+    os.kill(owner, signal.SIGKILL)
+    os.waitpid(owner, 0)
+    try:
+        os.kill(child, 0)  # it is there
+        with run_dir.locked(tmp_path):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def test_a_config_is_whole_or_the_one_before(tmp_path, monkeypatch):
+    run_dir.write_config(tmp_path, CONFIG)
+    before = run_dir.config_path(tmp_path).read_text()
+
+    def fail(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(UserError, match="cannot write .*config.yaml: No space left"):
+        run_dir.write_config(tmp_path, CONFIG | {"seed": 8})
+    assert run_dir.config_path(tmp_path).read_text() == before

@@ -265,17 +265,13 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path, expe
     assert without_times(rows(run_dir)) == before
 
 
-def test_resuming_needs_a_run_and_a_checkpoint(tmp_path, experiment):
+def test_resuming_needs_a_run_and_a_checkpoint_that_can_be_read(tmp_path, experiment):
     with pytest.raises(UserError, match="config.yaml: cannot be read"):
         run.main(["--resume", str(tmp_path / "nothing")])
     _, run_dir = train(tmp_path, experiment())
     for path in list_states(run_dir / "checkpoints"):
         path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(UserError, match="step_000000000600.npz: not a readable checkpoint"):
-        run.main(["--resume", str(run_dir)])
-    for path in list_states(run_dir / "checkpoints"):
-        path.unlink()
-    with pytest.raises(UserError, match="holds no step_"):
         run.main(["--resume", str(run_dir)])
 
 
