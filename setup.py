@@ -26,9 +26,10 @@ setup(
         "box2d": ["gymnasium[box2d]"],
         "envpool": ["envpool>=1.2"],
         "video": ["moviepy>=2"],
-        "plots": ["matplotlib"],
+        # rliable's older pandas calls do not work with 3.
+        "plots": ["matplotlib", "rliable==1.2.0", "pandas<3", "jinja2"],
         "wandb": ["wandb"],
-        "ray": ["ray==2.60.0"],
+        "ray": ["ray==2.60.0", "optuna==5.0.0"],
         "grader": ["libcst", "jinja2"],
         "dev": ["ruff", "pre-commit", "pytest-xdist", "hypothesis"],
         "bench": ["stable-baselines3"],

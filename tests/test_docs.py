@@ -16,7 +16,7 @@ import yaml
 
 from hw.env_configs.loading import bind, find_factory
 from hw.infrastructure.logger import Logger
-from hw.scripts import evaluate, run
+from hw.scripts import evaluate, plot, report, run, sweep
 
 PAGES = [Path("README.md"), *sorted(Path("docs").glob("**/*.md"))]
 READMES = sorted(Path("hw").glob("**/README.md"))
@@ -98,6 +98,25 @@ def run_dir(tmp_path_factory):
     return found
 
 
+def short_sweep(path, folder):
+    """The sweep's file, with trials that end soon and two values of each key."""
+    content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    content["set"] = {"total_steps": 256, "num_eval_trajectories": 1, "log_interval": 64}
+    content["grid"] = {key: values[:2] for key, values in list(content["grid"].items())[:2]}
+    short = folder / Path(path).name
+    short.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return str(short)
+
+
+@pytest.fixture(scope="module")
+def study_dir(tmp_path_factory):
+    """A short study for commands that need one."""
+    folder = tmp_path_factory.mktemp("study")
+    path = short_sweep("experiments/sweeps/ppo_cartpole.yaml", folder)
+    assert sweep.main(["-cfg", path, "--data_dir", str(folder)]) == 0
+    return folder / "ppo_cartpole"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_python_blocks_run_in_order(page, tmp_path):
     if files(page):
@@ -123,7 +142,7 @@ def test_complete_experiments_in_yaml_blocks_load(page):
     [(page, command) for page in PAGES for command in commands(page)],
     ids=lambda value: value.stem if isinstance(value, Path) else value[:70],
 )
-def test_commands_run(page, command, run_dir, tmp_path):
+def test_commands_run(page, command, run_dir, tmp_path, request):
     if any(command.startswith(start) for start in RUN_ELSEWHERE):
         if command.startswith("make "):
             targets = re.findall(r"^(\w+):", Path("Makefile").read_text(), flags=re.MULTILINE)
@@ -146,6 +165,20 @@ def test_commands_run(page, command, run_dir, tmp_path):
         if "--episodes" in arguments:
             arguments[arguments.index("--episodes") + 1] = "1"
         assert evaluate.main(arguments) == 0
+    elif words[1] == "hw/scripts/sweep.py":
+        study = request.getfixturevalue("study_dir")
+        arguments[1] = str(study.parent / "ppo_cartpole.yaml")
+        is_new = "--resume" not in arguments
+        name = ["--name", "another"] if is_new else []
+        folder = tmp_path if is_new else study.parent
+        assert sweep.main([*arguments, *name, "--data_dir", str(folder)]) == 0
+    elif words[1] in ("hw/scripts/plot.py", "hw/scripts/report.py"):
+        if "STUDY_DIR" in arguments:
+            arguments[arguments.index("STUDY_DIR")] = str(request.getfixturevalue("study_dir"))
+        if "--out" in arguments:
+            arguments[arguments.index("--out") + 1] = str(tmp_path / Path(arguments[-1]).name)
+        script = plot if words[1] == "hw/scripts/plot.py" else report
+        assert script.main(arguments) == 0
     elif words[1].startswith("experiments/"):
         arguments = ["--total_steps", "1200", "--data_dir", str(tmp_path)]
         subprocess.run([sys.executable, words[1], *arguments], check=True, timeout=120)

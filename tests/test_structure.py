@@ -13,7 +13,10 @@ BELOW = {
     "networks": {"infrastructure"},
     "envs": {"infrastructure"},
     "env_configs": {"agents", "networks", "envs", "infrastructure"},
-    "scripts": {"homework", "env_configs", "agents", "networks", "envs", "infrastructure"},
+    "studies": {"env_configs", "agents", "networks", "envs", "infrastructure"},
+    "scripts": {
+        *("homework", "studies", "env_configs", "agents", "networks", "envs", "infrastructure"),
+    },
 }
 FILES = sorted(Path("hw").glob("*/**/*.py"))
 

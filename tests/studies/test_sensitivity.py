@@ -1,0 +1,51 @@
+"""A study's grid, its ranking and its shares, from a table worked out by hand."""
+
+import pytest
+
+from hw.infrastructure.errors import UserError
+from hw.studies.sensitivity import make_grid, ranking_rows, shares_rows
+from hw.studies.trials_table import TrialRow
+
+
+def row(config, rate, clip, score, seed=1):
+    settings = {"rate": rate, "clip": clip}
+    return TrialRow(config, settings, seed, "finished" if score else "failed", score, "")
+
+
+ROWS = [
+    row(0, 0.1, "low", 10.0),
+    row(0, 0.1, "low", 14.0, seed=2),
+    row(1, 0.1, "high", 20.0),
+    row(2, 0.01, "low", 12.0),
+    row(3, 0.01, "high", 20.0),
+]
+
+
+def test_a_grid_has_ascending_axes_and_means_over_seeds():
+    grid = make_grid(ROWS)
+    assert grid.axes == {"rate": [0.01, 0.1], "clip": ["low", "high"]}
+    assert grid.scores.tolist() == [[12, 20], [12, 20]]
+    assert grid.over("clip").tolist() == [12, 20]
+    assert grid.over("clip", "rate").tolist() == [[12, 12], [20, 20]]
+    assert grid.shares() == {"clip": 1.0, "rate": 0.0}
+    assert shares_rows(grid)[1][0] == ["clip", "100%"]
+
+
+def test_a_grid_with_a_hole_is_refused():
+    with pytest.raises(UserError, match="needs a full grid"):
+        make_grid(ROWS[:-1])
+    with pytest.raises(UserError, match="no trial has a score"):
+        make_grid([row(0, 0.1, "low", None)])
+
+
+def test_the_ranking_shows_best_and_worst_with_their_places():
+    rows = [row(i, i / 10, "low", float(i)) for i in range(1, 10)]
+    head, cells = ranking_rows(rows, 2, "score")
+    assert head == ["", "rate", "clip", "score"]
+    assert cells == [
+        ["1", "0.9", "low", "9.0"],
+        ["2", "0.8", "low", "8.0"],
+        ["8", "0.2", "low", "2.0"],
+        ["9", "0.1", "low", "1.0"],
+    ]
+    assert ranking_rows(ROWS, 3, "score")[1][-1][-1] in ("12.0", "12.0 (10, 14)")
