@@ -12,6 +12,7 @@ import torch
 from hw.infrastructure.errors import MissingExtraError
 from hw.infrastructure.files import UNFINISHED, LineFile, storage_errors
 from hw.infrastructure.summary_writer import SummaryWriter, cut_event_files, sync_event_files
+from hw.infrastructure.wandb_run import WandbRun
 
 BUFFER_BYTES = 2**16
 # Of the copy of a video that TensorBoard shows, as a GIF.
@@ -53,7 +54,7 @@ class Logger:
             self.steps_file = LineFile(self.run_dir / "steps.jsonl", BUFFER_BYTES)
         self._writer: SummaryWriter | None = None
         self._purge_step: int | None = None
-        self.wandb_run = _start_wandb(self.run_dir, config or {}) if use_wandb else None
+        self.wandb_run = WandbRun(self.run_dir, config or {}) if use_wandb else None
 
     @property
     def writer(self) -> SummaryWriter:
@@ -90,6 +91,8 @@ class Logger:
         values = values[np.isfinite(values)]
         if values.size:
             self.writer.add_histogram(name, values, step)
+            if self.wandb_run is not None:
+                self.wandb_run.log_histogram(values, name, step)
 
     def log_episode(self, episode_return: float, episode_length: float, step: int) -> None:
         """Log a training episode that ended at this step, or the mean of several."""
@@ -117,6 +120,8 @@ class Logger:
         shrink = math.ceil(max(frames.shape[1:3]) / MAX_PREVIEW_SIDE)
         preview = frames[::stride, ::shrink, ::shrink]
         self.writer.add_video(name, preview, step, fps=max(1.0, fps / stride))
+        if self.wandb_run is not None:
+            self.wandb_run.log_video(path, name, step)
         return path
 
     def flush(self) -> None:
@@ -179,8 +184,7 @@ class Logger:
         row, self.row = self.row, {}
         self.metrics_file.add(json.dumps(row))
         if self.wandb_run is not None:
-            values = {name: value for name, value in row.items() if name != "step"}
-            self.wandb_run.log(values, step=row["step"])
+            self.wandb_run.log_row(row)
 
 
 def write_video(frames: np.ndarray, path: Path, fps: float) -> None:
@@ -222,21 +226,3 @@ def write_picture(frame: np.ndarray, path: Path) -> None:
         raise MissingExtraError("writing a picture", "video") from error
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(frame).save(path)
-
-
-def _start_wandb(run_dir: Path, config: dict[str, Any]) -> Any:
-    try:
-        import wandb
-    except ImportError as error:
-        raise MissingExtraError("use_wandb: true", "wandb") from error
-    has_key = wandb.api.api_key is not None
-    # A resumed run goes on under its id; W&B ignores the steps that it has already seen.
-    return wandb.init(
-        project="hw",
-        id=run_dir.name,
-        resume="allow",
-        name=run_dir.name,
-        dir=str(run_dir),
-        config=config,
-        mode="online" if has_key else "offline",
-    )

@@ -355,15 +355,22 @@ def test_wandb_gets_the_settings_and_the_rows(tmp_path, monkeypatch, api_key, mo
         log=lambda row, step: calls.append((step, row)), finish=lambda: calls.append("finish")
     )
     fake = SimpleNamespace(
-        api=SimpleNamespace(api_key=api_key), init=lambda **kwargs: calls.append(kwargs) or run
+        api=SimpleNamespace(api_key=api_key),
+        init=lambda **kwargs: calls.append(kwargs) or run,
+        Histogram=list,
     )
     monkeypatch.setitem(sys.modules, "wandb", fake)
-    logger = Logger(tmp_path, {"seed": 3}, use_wandb=True)
+    monkeypatch.delenv("WANDB_RUN_GROUP", raising=False)
+    settings = {"base_config": "sac", "exp_name": "quick", "seed": 3}
+    logger = Logger(tmp_path, settings, use_wandb=True)
     logger.log_scalar(1.0, "a", step=10)
+    logger.log_histogram(np.array([1.0, np.inf, 2.0]), "b", step=10)
     logger.log_scalar(np.nan, "a", step=20)
     logger.close()
-    assert calls[0]["config"] == {"seed": 3}
+    assert calls[0]["config"] == settings
+    assert calls[0]["group"] == "sac_quick"
     assert calls[0]["mode"] == mode
-    assert calls[0]["name"] == calls[0]["id"] == tmp_path.name
+    assert calls[0]["name"] == tmp_path.name
+    assert calls[0]["id"] == "_".join(tmp_path.resolve().parts[-3:])
     assert calls[0]["resume"] == "allow"  # a later session goes on where this one ends
-    assert calls[1:] == [(10, {"a": 1.0}), (20, {"a": None}), "finish"]
+    assert calls[1:] == [(10, {"b": [1.0, 2.0]}), (10, {"a": 1.0}), (20, {"a": None}), "finish"]
