@@ -10,6 +10,7 @@ from worker import serve
 import hw.infrastructure.pytorch_util as ptu
 from hw.env_configs.assemble import make_trainer
 from hw.env_configs.loading import bind
+from hw.env_configs.threads import choose_threads
 
 
 def main() -> None:
@@ -27,6 +28,7 @@ def main() -> None:
             "compile": mode == "compiled",
         }
     )
+    choose_threads(config)
     with tempfile.TemporaryDirectory() as run_dir:
         trainer = make_trainer(config, Path(run_dir), show_progress=False)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import hw.infrastructure.pytorch_util as ptu
 from hw.env_configs.assemble import make_trainer, resume
 from hw.env_configs.loading import RunConfig, load_config, load_run_config
+from hw.env_configs.threads import choose_threads
 from hw.infrastructure.errors import UserError
 from hw.infrastructure.memory import keep_freed_memory
 from hw.infrastructure.run_dir import create_run_dir, locked, write_config
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str]) -> int:
         raise UserError(f"{config.source}: --check needs `expect` to name an eval_return")
     ptu.init_gpu(use_gpu=not args.no_gpu, gpu_id=args.which_gpu)
     ptu.enable_fast_matmul()
+    choose_threads(config)
     keep_freed_memory()
     run_dir = args.resume or create_run_dir(args.data_dir, config.values)
     with locked(run_dir), make_trainer(config, run_dir) as trainer:
