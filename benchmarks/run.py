@@ -6,6 +6,7 @@ batch, as many environments and updates, every thread that the machine has. Quot
 """
 
 import argparse
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -67,7 +68,8 @@ def measure(
         for turn in range(-2, rounds):
             for name, worker in workers.items():
                 speed = chunk[name] / take_turn(worker, chunk[name])
-                chunk[name] = max(20, round(speed * chunk_seconds / multiple)) * multiple
+                num_chunks = round(speed * chunk_seconds / multiple)
+                chunk[name] = max(math.ceil(20 / multiple), num_chunks) * multiple
                 if turn >= 0:
                     speeds[name].append(speed)
         return speeds, {name: peak_mebibytes(worker.pid) for name, worker in workers.items()}

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
         jobs=args.jobs,
         seed=choose_seed(args.out, args.seed),
         has_integration=not args.no_integration and not args.todos,
-        has_blame=not args.no_blame,
+        has_blame=args.blame,
         is_resumed=args.resume,
         todos=tuple(args.todos),
         backend=args.backend,
@@ -57,7 +57,9 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--todos", nargs="+", default=[], metavar="NAME", help="only these, alone")
     parser.add_argument("--resume", action="store_true", help="keep finished results")
     parser.add_argument("--no-integration", action="store_true", help="train no submission")
-    parser.add_argument("--no-blame", action="store_true", help="do not look for the culprits")
+    parser.add_argument(
+        "--blame", action="store_true", help="look for what breaks training; read the docs first"
+    )
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     return parser.parse_args(arguments)
 

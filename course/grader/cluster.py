@@ -42,11 +42,12 @@ def grade_on_cluster(
         MissingExtraError: ray is not installed.
     """
     ray = import_ray()
-    opened = {name: found for name in folder.submissions if (found := folder.open(name))}
     num_graders = min(plan.jobs, len(plan.todos_due))
     with open_graders(plan, root, num_graders) as graders:
         folder.cards = find_cards(graders[0])
         references = find_references(graders, plan.todos_due, report)
+        protections = graders[0].sandbox.protections
+    opened = {n: found for n in folder.submissions if (found := folder.open(n, protections))}
     is_ours = not ray.is_initialized()
     if is_ours:
         runtime = {"working_dir": str(root), "excludes": LEFT_OUT}
@@ -91,7 +92,9 @@ def grade_on_node(plan: Plan, opened: Opened, references: References) -> str:
             grading = SubmissionGrading(
                 plan, grader, references, root, opened, save=lambda record: None
             )
-            return json.dumps(asdict(grading.run()))
+            record = grading.run()
+            record.provenance["protections"] = grader.sandbox.protections
+            return json.dumps(asdict(record))
         finally:
             grader.close()
 

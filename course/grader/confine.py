@@ -79,7 +79,6 @@ CALLS: dict[str, tuple[int, int]] = {
     "sched_yield": (24, 124),
     "mremap": (25, 216),
     "msync": (26, 227),
-    "mincore": (27, 232),
     "madvise": (28, 233),
     "dup": (32, 23),
     "dup2": (33, -1),
@@ -114,7 +113,6 @@ CALLS: dict[str, tuple[int, int]] = {
     "wait4": (61, 260),
     "waitid": (247, 95),
     "uname": (63, 160),
-    "flock": (73, 32),
     "fsync": (74, 82),
     "fdatasync": (75, 83),
     "ftruncate": (77, 46),
@@ -164,7 +162,6 @@ CALLS: dict[str, tuple[int, int]] = {
     "copy_file_range": (326, 285),
     "sendfile": (40, 71),
     "fallocate": (285, 47),
-    "fadvise64": (221, 223),
     "restart_syscall": (219, 128),
     "get_mempolicy": (239, 236),
     "capget": (125, 90),
@@ -174,7 +171,7 @@ CALLS: dict[str, tuple[int, int]] = {
 KILL, TGKILL, PRLIMIT64, SETAFFINITY = (62, 129), (234, 131), (302, 261), (203, 122)
 PRCTL, FCNTL, IOCTL, CLONE, CLONE3 = (157, 167), (72, 25), (16, 29), (56, 220), (435, 435)
 HARMLESS_PRCTL = (3, 15, 16, 21, 39, 0x53564D41)  # names, and questions
-HARMLESS_FCNTL = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1032)  # no owners, signals, leases
+HARMLESS_FCNTL = (0, 1, 2, 3, 4, 1030, 1032)  # no owners, signals, leases or locks
 HARMLESS_IOCTL = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)  # is it a terminal, and such
 CLONE_THREAD, CLONE_NAMESPACES = 0x10000, 0x7E020080
 

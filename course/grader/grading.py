@@ -3,6 +3,7 @@
 import compileall
 import hashlib
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,8 @@ from course.manifest import Assignment, Todo
 from course.probe import Probe, ProbeCase, load_probes
 
 INSTRUCTOR_FILES = ("__init__", "wire", "splice", "worker", "zygote", "confine")
-LEAST_SECONDS = 5.0
+LEAST_SECONDS = 5.0  # of a case
+LEAST_TODO_SECONDS = 60.0  # of all cases of a TODO together
 TIME_FACTOR = 10.0
 REFERENCE_SECONDS = 60.0
 MAX_REFERENCE_BYTES = 2**28
@@ -224,19 +226,20 @@ class AssignmentGrader:
         given_up = (
             Verdict("missing", f"{todo.file} is not in the submission") if not source else None
         )
+        most = max(LEAST_TODO_SECONDS, TIME_FACTOR * sum(known.seconds))
+        deadline = time.monotonic() + most
         for case, expected, seconds in zip(known.cases, known.expected, known.seconds, strict=True):
             verdict = given_up
             if verdict is None:
-                limits = Limits(
-                    max(LEAST_SECONDS, TIME_FACTOR * seconds),
-                    max(LEAST_SECONDS, TIME_FACTOR * seconds),
-                    max_reply_bytes(expected),
-                )
+                most = max(LEAST_SECONDS, TIME_FACTOR * seconds)
+                limits = Limits(most, most, max_reply_bytes(expected))
                 verdict = self._judge_case(todo, source, case, expected, limits)
                 if verdict.category == "timeout":
                     given_up = Verdict("skipped", "not tried after a time-out")
                 elif verdict.category in ("not_implemented", "missing", "syntax", "signature"):
                     given_up = verdict
+                elif time.monotonic() > deadline:
+                    given_up = Verdict("skipped", "not tried: the cases before took too long")
             name = "" if case.is_hidden else case.name
             result.cases.append(CaseResult(name, case.is_hidden, verdict))
         self._diagnose(result, known, probe)

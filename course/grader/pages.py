@@ -3,7 +3,9 @@
 Everything in them is escaped: whatever a student wrote is text.
 """
 
+import functools
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from statistics import mean, median
@@ -22,6 +24,7 @@ LEAST_EQUAL = 3
 CRASHES = ("crash", "out_of_memory", "protocol")
 
 
+@functools.cache
 def environment() -> jinja2.Environment:
     """Templates in which every value is escaped."""
     return jinja2.Environment(
@@ -50,6 +53,7 @@ def feedback_page(record: Record, assignment: Assignment, cards: dict[str, str])
             points=points_of(record),
             cards={row["todo"]: cards.get(row["todo"], "") for row in record.todos},
             together=together,
+            protection=protection_of(record),
             style=style(),
         )
     )
@@ -61,8 +65,20 @@ def points_of(record: Record) -> int:
     return sum(row["points"] for row in record.todos) + together + sum(record.pending.values())
 
 
-def class_report(records: list[Record], assignment: Assignment, provenance: dict[str, Any]) -> str:
-    """What the instructor sees of the whole class."""
+def class_report(
+    records: list[Record],
+    assignment: Assignment,
+    provenance: dict[str, Any],
+    culprits: Mapping[str, Sequence[str]] | None = None,
+) -> str:
+    """What the instructor sees of the whole class.
+
+    Args:
+        records: of the class.
+        assignment: that they are of.
+        provenance: of the grading session.
+        culprits: TODOs that break the integration run, by submission, where they were looked for.
+    """
     records = sorted(records, key=lambda record: record.submission)
     scores = [record.score for record in records if record.is_final]
     return (
@@ -74,16 +90,23 @@ def class_report(records: list[Record], assignment: Assignment, provenance: dict
             num_final=len(scores),
             mean=mean(scores) if scores else None,
             median=median(scores) if scores else None,
-            tiers=", ".join(sorted({str(r.provenance.get("tier")) for r in records})) or "none",
+            tiers=", ".join(sorted({protection_of(r) for r in records})) or "none",
             bins=score_bins(scores),
             todos=todo_rows(records, assignment),
             clusters=clusters(records, "misconception"),
             others=clusters(records, "category"),
             pairs=equal_pairs(records),
+            culprits=culprits or {},
             provenance=provenance,
             style=style(),
         )
     )
+
+
+def protection_of(record: Record) -> str:
+    """The sandbox's tier and protections in words."""
+    words = " + ".join(record.provenance.get("protections", []))
+    return f"{record.provenance.get('tier')}" + (f" ({words})" if words else "")
 
 
 def style() -> Markup:

@@ -32,7 +32,8 @@ class Record:
         integration: the integration run's result, or None if there was none.
         pending: points of what has not been graded yet, by the TODO's name.
         fingerprints: a hash of each TODO's syntax tree.
-        provenance: seed's hash, versions, tier, hashes of submission and grader.
+        provenance: seed's hash, versions, the sandbox's tier and what it held a student's code back
+            with, hashes of submission and grader.
         seconds: that grading took.
         is_complete: whether nothing is left to do.
     """
@@ -55,6 +56,13 @@ class Record:
         if self.integration is not None:
             earned += self.integration["score"]
         return round(earned, 2)
+
+    @property
+    def share(self) -> float:
+        """Of the methods' points, what is earned; of those that have a score."""
+        graded = [row for row in self.todos if not row["fault"]]
+        possible = sum(row["points"] for row in graded)
+        return sum(row["score"] for row in graded) / possible if possible else 1.0
 
     @property
     def is_ungraded(self) -> bool:
@@ -239,8 +247,8 @@ def explain_integration(row: dict[str, Any]) -> str:
     if row["complaint"]:
         return f"training does not come to an end: {plain_text(row['complaint'], 300)}"
     text = f"mean return {row['mean_return']:.1f} over the grader's own episodes"
-    if row["blame"]:
-        text += f"; it is repaired by replacing {' and '.join(row['blame'])}"
+    if row["is_capped"]:
+        text += "; this earns no larger a share of its points than the methods do of theirs"
     return text
 
 

@@ -14,21 +14,16 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from course.grader.blame import NEEDED, find_blame, find_suspects, has_culprits, is_closed_off
 from course.grader.grading import AssignmentGrader, Known, TodoResult, digest
-from course.grader.integration import (
-    IntegrationResult,
-    IntegrationTask,
-    find_blame,
-    load_task,
-    run_integration,
-)
+from course.grader.integration import IntegrationResult, load_task, run_integration
 from course.grader.judge import plain_text
 from course.grader.pages import class_report, feedback_page
 from course.grader.records import (
@@ -48,7 +43,7 @@ from course.grader.wire import ProtocolError, decode, encode
 from course.grader.worker import MAX_JOB_HEADER
 from course.handout.tree import make_handout
 from course.manifest import Assignment, Todo
-from hw.homework.submission import read_submission
+from hw.homework.submission import MAX_FILE_BYTES, read_submission
 from hw.infrastructure.errors import UserError
 
 PACKAGES = ("torch", "numpy", "gymnasium")
@@ -70,7 +65,7 @@ class Plan:
         jobs: submissions at a time on this machine.
         seed: of all hidden numbers, kept in `out/session.json`, which students never see.
         has_integration: train each submission too.
-        has_blame: look for the TODOs that break an integration run.
+        has_blame: look for the TODOs that break an integration run; see `blame.py` for the risk.
         is_resumed: keep results of unchanged submissions.
         todos: names of those to grade; empty grades all.
         backend: where submissions are graded.
@@ -137,7 +132,11 @@ def grade_class(plan: Plan, root: Path, report: Callable[[str], None]) -> list[R
         grade_on_cluster(plan, root, folder, report)
     else:
         grade_here(plan, root, folder, report)
-    return folder.finish()
+    records = folder.finish()
+    if plan.has_blame:
+        find_culprits(plan, root, folder, report)
+        folder.finish()
+    return records
 
 
 class ClassFolder:
@@ -156,23 +155,34 @@ class ClassFolder:
         self.provenance = provenance(plan, root)
         self.cards: dict[str, str] = {}
         self.records: dict[str, Record] = {}
+        self.opened: dict[str, Opened] = {}
+        self.culprits: dict[str, list[str]] = {}
         self._previous: dict[str, Record | None] = {}
         self._lock = threading.Lock()
         plan.out.mkdir(parents=True, exist_ok=True)
 
-    def open(self, name: str) -> "Opened | None":
-        """Read a submission; None if its finished result is kept, or it cannot be graded at all."""
+    def open(self, name: str, protections: Sequence[str]) -> "Opened | None":
+        """Read a submission; None if its finished result is kept, or it cannot be graded at all.
+
+        Args:
+            name: of the submission.
+            protections: of the sandbox that will grade it.
+        """
         record = Record(name, self.plan.assignment.id, pending=dict(self.due))
         try:
             previous = load_record(self.plan.out / name)
             is_finished = previous is not None and previous.is_complete
             self._previous[name] = previous if is_finished else None
             files = self._read(name, record)
-            record.provenance = self.provenance | {"submission_sha256": digest(files)[:16]}
+            record.provenance = self.provenance | {
+                "protections": list(protections),
+                "submission_sha256": digest(files)[:16],
+            }
+            self.opened[name] = Opened(record, self._sources(files, record))
             if self.plan.is_resumed and is_same(previous, record):
                 self._enter(previous, "kept")
                 return None
-            return Opened(record, self._sources(files, record))
+            return self.opened[name]
         except Exception as error:
             self.fail(record, error)
             return None
@@ -207,7 +217,7 @@ class ClassFolder:
         """Write what is made of all records, and return them."""
         found = [self.records[name] for name in self.submissions if name in self.records]
         write_grades(self.plan.out / "grades.csv", found)
-        page = class_report(found, self.plan.assignment, self.provenance)
+        page = class_report(found, self.plan.assignment, self.provenance, self.culprits)
         write_whole(self.plan.out / "report.html", page)
         return found
 
@@ -224,17 +234,26 @@ class ClassFolder:
         sources = {}
         for path in sorted({todo.file for todo in self.plan.assignment.todos}):
             if path in files:
-                try:
-                    sources[path] = files[path].decode("utf-8-sig").replace("\r\n", "\n")
-                except UnicodeDecodeError:
-                    record.problems.append(f"{path} is not UTF-8")
-        return sources
+                sources[path] = as_source(path, files[path], record.problems)
+        return {path: source for path, source in sources.items() if source is not None}
 
     def _enter(self, record: Record, what: str) -> None:
         with self._lock:
             self.records[record.submission] = record
             done = f"{len(self.records)}/{len(self.submissions)}"
             self.report(f"{done} {record.submission}: {what}")
+
+
+def as_source(path: Path, content: bytes, problems: list[str]) -> str | None:
+    """The text of a source, or None and a problem more."""
+    if len(content) > MAX_FILE_BYTES[".py"]:
+        problems.append(f"{path} is larger than {MAX_FILE_BYTES['.py']} bytes")
+        return None
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        problems.append(f"{path} is not UTF-8")
+        return None
 
 
 @dataclass
@@ -291,7 +310,7 @@ def grade_here(plan: Plan, root: Path, folder: ClassFolder, report: Callable[[st
 
         def grade_next(grader: AssignmentGrader) -> None:
             for name in drain(work):
-                opened = folder.open(name)
+                opened = folder.open(name, grader.sandbox.protections)
                 if opened is None:
                     continue
                 try:
@@ -308,6 +327,43 @@ def grade_here(plan: Plan, root: Path, folder: ClassFolder, report: Callable[[st
         except BaseException:
             stopping.set()
             raise
+
+
+def find_culprits(
+    plan: Plan, root: Path, folder: ClassFolder, report: Callable[[str], None]
+) -> None:
+    """Find out which TODOs break the integration runs that fail, now that all scores are written.
+
+    See `course/grader/blame.py`.
+    """
+    failed = [name for name, record in folder.records.items() if has_culprits(record)]
+    work: queue.SimpleQueue[str] = queue.SimpleQueue()
+    for name in failed:
+        work.put(name)
+    task = load_task(plan.assignment, root)
+
+    def blame_next(grader: AssignmentGrader) -> None:
+        grader.sandbox.start()
+        if not is_closed_off(grader.sandbox.protections):
+            report(f"culprits are not looked for: this needs {' and '.join(NEEDED)}")
+            return
+        for name in drain(work):
+            suspects = find_suspects(folder.records[name])
+            sources = folder.opened[name].sources
+            try:
+                found = find_blame(
+                    grader.sandbox, task, plan.assignment, sources, suspects, plan.seed, root
+                )
+            except Exception as error:  # the score stands without it
+                grader.sandbox.stop()
+                report(f"culprits of {name}: {describe_fault(error)}")
+                continue
+            folder.culprits[name] = found
+            report(f"culprits of {name}: {' and '.join(found) or 'not found'}")
+
+    if failed:
+        with open_graders(plan, root, min(plan.jobs, len(failed))) as graders:
+            run_threads(blame_next, graders)
 
 
 @contextlib.contextmanager
@@ -462,32 +518,11 @@ class SubmissionGrading:
         return TodoResult(todo.name, todo.points, fault=fault)
 
     def _integrate(self) -> IntegrationResult:
-        """The integration run, and the culprits if it fails."""
-        task = load_task(self.plan.assignment, self.root)
-        result = self._run_integration(task)
-        units = {row["todo"]: not row["category"] for row in self.record.todos}
-        failed = result.score < result.points / 2
-        if self.plan.has_blame and failed and not result.fault and any(units.values()):
-            suspects = sorted(units, key=lambda name: units[name])
-            try:
-                result.blame = find_blame(
-                    self.grader.sandbox,
-                    task,
-                    self.plan.assignment,
-                    self.sources,
-                    suspects,
-                    self.plan.seed,
-                    self.root,
-                )
-            except Exception:  # the score stands without it
-                self.grader.sandbox.stop()
-        return result
-
-    def _run_integration(self, task: IntegrationTask) -> IntegrationResult:
         """Train and score; any fault is tried again once."""
+        task = load_task(self.plan.assignment, self.root)
         for _ in range(2):
             try:
-                return run_integration(
+                result = run_integration(
                     self.grader.sandbox,
                     task,
                     self.plan.assignment,
@@ -495,6 +530,8 @@ class SubmissionGrading:
                     self.plan.seed,
                     self.root,
                 )
+                result.cap(self.record.share)
+                return result
             except Exception as error:
                 self.grader.sandbox.stop()
                 fault = describe_fault(error)

@@ -34,7 +34,7 @@ OK, TIMEOUT, CRASH, TOO_LONG = range(4)
 CONFINED = b"!"  # a child's first word
 START_SECONDS = 60.0  # that a child may take to say it
 GRACE = 0.5  # seconds that a child may take to exit after it has closed its pipe
-GLANCE = 0.2  # seconds between looks at what a child has written to its folder
+GLANCE = 0.2  # seconds between looks at a child's folder and threads
 MAX_FILES = 2000
 BUFFER_BYTES = 2**16
 MEMORY_RESERVE = 2**26  # to report with that memory has run out
@@ -82,6 +82,9 @@ class Zygote:
             os.dup2(null, standard)
         os.chdir(settings["tree"])
         folders = python_folders()
+        for folder in folders:
+            if os.path.exists(os.path.join(folder, "hw")):
+                raise SystemExit(f"the reference lies in {folder}: uninstall hw, or pip install -e")
         forget_other_paths([settings["tree"], *folders])
         sys.path[:0] = [settings["tree"], os.path.join(settings["tree"], "instructor")]
         for name in settings["preload"]:
@@ -203,8 +206,16 @@ class Zygote:
             if select.select([self.child.inlet], [], [], min(left, GLANCE))[0]:
                 count = os.readv(self.child.inlet, [self.buffer[:most]])
                 return count, OK if count else CRASH
-            if is_flooded(self.child.folder, self.settings["disk"]):
+            if is_flooded(self.child.folder, self.settings["disk"]) or self._has_many_threads():
                 return 0, CRASH
+
+    def _has_many_threads(self) -> bool:
+        """Whether the child has more than it may, where the kernel does not count them."""
+        try:
+            folders = os.stat(f"/proc/{self.child.pid}/task").st_nlink
+        except OSError:
+            return False
+        return folders - 2 > self.settings["processes"]
 
     def _start_child(self, cpu_seconds: float) -> None:
         """Fork the process that will read the next message."""

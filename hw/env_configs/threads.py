@@ -7,7 +7,7 @@ import torch
 from hw.env_configs.loading import RunConfig
 
 # Multiply-adds of a hidden layer on a batch, from which a second thread pays for being woken.
-WORTH_SHARING = 2**23
+WORTH_SHARING = 2**21
 
 
 def choose_threads(config: RunConfig) -> None:

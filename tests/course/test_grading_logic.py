@@ -1,13 +1,21 @@
 """How cases become points, feedback and a diagnosis, with a sandbox that answers by rote."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 
-from course.grader import grading
-from course.grader.grading import AssignmentGrader, Known, verdict_of
+from course.grader import grading, integration
+from course.grader.grading import AssignmentGrader, Known, derived_seed, verdict_of
+from course.grader.integration import (
+    IntegrationResult,
+    IntegrationTask,
+    _complaint,
+    run_integration,
+)
 from course.grader.records import todo_row
 from course.grader.sandbox import Reply, SandboxFault
-from course.grader.wire import encode
+from course.grader.wire import decode, encode
 from course.probe import Probe, ProbeCase
 from tests.course.grading_fakes import ASSIGNMENT, FakeSandbox
 
@@ -127,6 +135,15 @@ def test_a_fault_that_stays_is_ungraded_and_no_mistake_of_the_students():
     assert grader.sandbox.num_stops == 2
 
 
+def test_cases_that_take_long_together_end_their_todo(monkeypatch):
+    """Each a little less than its limit: a class of these would take days."""
+    clock = iter([0.0, 50.0, 100.0, 150.0])
+    monkeypatch.setattr(grading.time, "monotonic", lambda: next(clock))
+    result, grader = grade(*RIGHT)
+    assert [case.verdict.category for case in result.cases] == ["", "", "skipped"]
+    assert len(grader.limits) == 2
+
+
 def test_limits_follow_the_reference():
     _, grader = grade(*RIGHT)
     assert {limits.seconds for limits in grader.limits} == {grading.LEAST_SECONDS}
@@ -173,6 +190,82 @@ def test_errors_alone_name_no_mistake():
     error = {"category": "exception", "type": "ValueError", "message": "x"}
     result, _ = grade(error, error, error, mistakes={"always fails": [None, None, None]})
     assert result.misconception == ""
+
+
+def test_no_seed_tells_another():
+    found = {derived_seed(seed, use) for seed in (2**127, 2**127 + 1) for use in ("a", "b", "c")}
+    assert len(found) == 6
+    assert min(abs(a - b) for a, b in combinations(found, 2)) > 1000
+    assert max(found) < 2**32
+
+
+SECRET = "0.0129353 7 424242"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ({"category": "exception", "type": "ValueError", "message": SECRET}, "ValueError"),
+        ({"category": "exception", "type": SECRET, "message": ""}, "an exception of its own"),
+        ({"category": SECRET}, "an exception of its own"),
+        ({"type": [SECRET]}, "an exception of its own"),
+        (SECRET, "the reply cannot be read"),
+        ({"category": "not_implemented", "message": "TODO(*.act) 424242"}, "act is still blank"),
+        ({"category": "not_implemented", "message": f"TODO(*.{SECRET})"}, "a TODO is still blank"),
+    ],
+)
+def test_an_integration_run_tells_nothing_that_the_process_says(error, told):
+    """It knows the seed that it trains with, and what the grader's episodes begin with."""
+    assert _complaint("ok", encode({"error": error}, {}), ["act"]) == told
+
+
+@pytest.mark.parametrize(("share", "score"), [(1.0, 8.0), (0.8, 8.0), (0.3, 3.0), (0.0, 0.0)])
+def test_a_finished_controller_earns_no_more_than_the_methods(share, score):
+    result = IntegrationResult(10, 8.0, 400.0)
+    result.cap(share)
+    assert (result.score, result.is_capped) == (score, score < 8.0)
+
+
+class SlowAgent(FakeSandbox):
+    """Acts rightly, but each time takes 9 s of a clock of its own."""
+
+    now = 0.0
+    sources = frozenset()
+
+    def open_session(self, job, limits):
+        self.sources = set(decode(job, 2**20, 2**20)[1])
+        return answer({"ready": np.ones(1)})
+
+    def ask(self, message, limits):
+        self.now += 9.0
+        _, arrays = decode(message, 2**20)
+        return answer({"actions": np.zeros(len(arrays["observations"]), np.int64)})
+
+    def close_session(self):
+        self.num_stops += 1
+
+
+def run_with(agent, monkeypatch, replaced=()):
+    monkeypatch.setattr(integration.time, "monotonic", lambda: agent.now)
+    task = IntegrationTask("experiments/learning/hw3_dqn.yaml", {}, 0.0, 1.0, 60.0)
+    sources = {todo.file: "" for todo in ASSIGNMENT.todos}
+    return run_integration(agent, task, ASSIGNMENT, sources, 7, replaced=replaced)
+
+
+def test_an_agent_may_not_think_for_hours(monkeypatch):
+    agent = SlowAgent()
+    result = run_with(agent, monkeypatch)
+    assert (result.complaint, result.score) == ("takes too long", 0.0)
+    assert agent.now == 63.0
+    assert agent.num_stops == 1
+
+
+def test_the_reference_goes_into_a_training_run_only_where_a_culprit_is_looked_for(monkeypatch):
+    agent = SlowAgent()
+    run_with(agent, monkeypatch)
+    assert agent.sources == {TODO.file.as_posix()}
+    run_with(agent, monkeypatch, replaced=[TODO.name])
+    assert agent.sources == {TODO.file.as_posix(), f"fill.{TODO.file.as_posix()}"}
 
 
 def test_a_case_that_takes_too_long_says_how_long():

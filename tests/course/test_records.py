@@ -150,7 +150,7 @@ def test_results_of_nothing_graded_yet_are_valid():
     ("together", "score", "status"),
     [
         (IntegrationResult(10, 10.0, 480.0), 10.0, "passed"),
-        (IntegrationResult(10, 2.5, 100.0, blame=["gae"]), 2.5, "failed"),
+        (IntegrationResult(10, 2.5, 100.0, is_capped=True), 2.5, "failed"),
         (IntegrationResult(10, complaint="takes \x1b[1m too long"), 0.0, "failed"),
         (IntegrationResult(10, fault="no bwrap"), None, None),
     ],
@@ -161,6 +161,14 @@ def test_the_integration_run_is_a_test_too(together, score, status):
     assert (test.get("score"), test.get("status")) == (score, status)
     assert "\x1b" not in test["output"]
     assert found.is_ungraded == bool(together.fault)
+
+
+def test_a_result_says_under_which_protections_it_was_made():
+    found = record(provenance={"tier": "T2", "protections": ["limits", "Landlock 6", "seccomp"]})
+    extra = valid(gradescope(found, {}))["extra_data"]
+    assert (extra["tier"], extra["protections"][1]) == ("T2", "Landlock 6")
+    with pytest.raises(jsonschema.ValidationError):
+        valid(gradescope(record(provenance={"protections": "none"}), {}))
 
 
 def test_no_results_file_holds_a_number_that_json_has_not():

@@ -243,7 +243,22 @@ def test_too_many_files_end_a_case(sandbox):
                 open(os.path.join(tempfile.gettempdir(), str(i)), "w").close()
             time.sleep(30)
     """
-    assert sandbox.call(job(source), LIMITS).status == "crash"
+    assert sandbox.call(job(source), Limits(60.0, 60.0, 2**20)).status == "crash"
+
+
+def test_too_many_threads_are_refused_or_end_a_case(sandbox):
+    """Tiny stacks: memory does not stop them."""
+    source = """
+        import threading, time
+        def solve(x):
+            threading.stack_size(2**16)
+            for _ in range(500):
+                threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+            time.sleep(60)
+    """
+    reply = sandbox.call(job(source), Limits(50.0, 50.0, 2**20))
+    assert reply.status == "crash" or error_of(reply)["type"] == "RuntimeError"
+    assert sandbox.call(job("def solve(x): return x"), LIMITS).status == "ok"
 
 
 def open_session(sandbox, source, limits=LIMITS):
@@ -368,6 +383,21 @@ def test_a_sandbox_that_does_not_hold_does_not_start(tree, monkeypatch):
     confine = broken / "instructor/grader/confine.py"
     confine.write_text(confine.read_text() + "\n\ndef _filter_calls():\n    pass\n")
     with pytest.raises(SandboxFault, match="it can open a socket"):
+        Sandbox(broken, [], "T1").start()
+    shutil.rmtree(broken)
+
+
+def test_no_sandbox_starts_where_the_reference_is_installed(tree):
+    """Not as a link to this repository, but as a copy among the packages that all may read."""
+    broken = tree.parent / "installed"
+    shutil.copytree(tree, broken)
+    zygote = broken / "instructor/grader/zygote.py"
+    more = (
+        f"real = python_folders\n\n\ndef python_folders():\n    return [*real(), {str(tree)!r}]\n"
+    )
+    text = zygote.read_text()
+    zygote.write_text(text.replace("if __name__ ==", f"{more}\n\nif __name__ =="))
+    with pytest.raises(SandboxFault, match=f"the reference lies in {tree}"):
         Sandbox(broken, [], "T1").start()
     shutil.rmtree(broken)
 

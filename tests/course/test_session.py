@@ -31,6 +31,7 @@ from tests.course.grading_fakes import (
     NAMES,
     FakeGrader,
     FakeHandout,
+    FakeSandbox,
     record,
     result,
 )
@@ -310,7 +311,7 @@ def with_integration(monkeypatch, run, blame=None):
     monkeypatch.setattr(session, "find_blame", blame)
 
 
-def test_the_integration_run_is_tried_twice_and_blamed_once(tmp_path, monkeypatch):
+def test_the_integration_run_is_tried_twice(tmp_path, monkeypatch):
     runs = []
 
     def run(*args):
@@ -319,32 +320,97 @@ def test_the_integration_run_is_tried_twice_and_blamed_once(tmp_path, monkeypatc
             raise RuntimeError("lost")
         return IntegrationResult(20, 0.0, 3.0)
 
-    with_integration(
-        monkeypatch, run, lambda sandbox, task, a, repair, suspects, seed, root: suspects[:1]
-    )
-    plan = make_plan(
-        tmp_path / "out",
-        submit(tmp_path, "ann", f"{NAMES[1]}: timeout\n"),
-        has_integration=True,
-        has_blame=True,
-    )
+    with_integration(monkeypatch, run)
+    plan = make_plan(tmp_path / "out", submit(tmp_path, "ann"), has_integration=True)
     (ann,), _ = grade(plan)
     assert len(runs) == 2
-    assert ann.integration["blame"] == [NAMES[1]]  # what failed alone is suspected first
+    assert ann.integration["mean_return"] == 3.0
     assert ann.is_final
+
+
+def failed(*args):
+    return IntegrationResult(20, 1.0, 3.0)
+
+
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_culprits_are_looked_for_at_the_end_and_told_the_instructor_alone(
+    tmp_path, monkeypatch, is_resumed
+):
+    seen = []
+
+    def blame(sandbox, task, assignment, sources, suspects, seed, root):
+        seen.append([load_record(tmp_path / "out" / name).is_final for name in ("ann", "bob")])
+        return suspects[:1]
+
+    with_integration(monkeypatch, failed, blame)
+    paths = [submit(tmp_path, "ann", f"{NAMES[1]}: timeout\n"), submit(tmp_path, "bob")]
+    plan = make_plan(tmp_path / "out", *paths, has_integration=True)
+    if is_resumed:
+        grade(plan)
+    grade(replace(plan, has_blame=True, is_resumed=is_resumed))
+    assert seen == [[True, True]] * 2
+    report = (tmp_path / "out/report.html").read_text()
+    assert f"<td>ann</td><td><code>{NAMES[1]}</code>" in report  # what failed alone comes first
+    for path in (tmp_path / "out/ann").iterdir():
+        assert "culprit" not in path.read_text()
+        assert "replac" not in path.read_text()
+
+
+def test_no_culprits_are_looked_for_unless_asked(tmp_path, monkeypatch):
+    with_integration(monkeypatch, failed, lambda *args: pytest.fail("not asked for"))
+    grade(make_plan(tmp_path / "out", submit(tmp_path, "ann"), has_integration=True))
+
+
+def test_no_culprits_are_looked_for_where_the_reference_could_be_carried_away(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(FakeSandbox, "protections", ["limits", "namespaces", "another user"])
+    with_integration(monkeypatch, failed, lambda *args: pytest.fail("not closed off"))
+    path = submit(tmp_path, "ann")
+    plan = make_plan(tmp_path / "out", path, has_integration=True, has_blame=True)
+    _, lines = grade(plan)
+    assert "culprits are not looked for: this needs Landlock and seccomp" in lines
+
+
+def test_a_sandbox_that_does_not_start_for_the_culprits_costs_no_report(tmp_path, monkeypatch):
+    def start(sandbox):
+        raise RuntimeError("no sandbox")
+
+    monkeypatch.setattr(FakeSandbox, "start", start)
+    with_integration(monkeypatch, failed)
+    path = submit(tmp_path, "ann")
+    with pytest.raises(RuntimeError, match="no sandbox"):
+        grade(make_plan(tmp_path / "out", path, has_integration=True, has_blame=True))
+    assert "ann" in (tmp_path / "out/report.html").read_text()
+    assert "101" in (tmp_path / "out/grades.csv").read_text()
 
 
 def test_a_search_for_culprits_that_fails_costs_nothing(tmp_path, monkeypatch):
     def blame(*args):
         raise SyntaxError("the student's file")
 
-    with_integration(monkeypatch, lambda *args: IntegrationResult(20, 1.0, 3.0), blame)
+    with_integration(monkeypatch, failed, blame)
     plan = make_plan(
         tmp_path / "out", submit(tmp_path, "ann"), has_integration=True, has_blame=True
     )
     (ann,), _ = grade(plan)
     assert ann.integration["score"] == 1.0
     assert ann.is_final
+
+
+def test_a_result_says_how_its_sandbox_was_protected(tmp_path):
+    grade(make_plan(tmp_path / "out", submit(tmp_path, "ann")))
+    results = json.loads((tmp_path / "out/ann/results.json").read_text())
+    assert results["extra_data"]["protections"] == FakeSandbox.protections
+    for page in ("ann/feedback.html", "report.html"):
+        assert "T1 (limits + Landlock 6 + seccomp)" in (tmp_path / "out" / page).read_text()
+
+
+def test_a_source_that_is_too_large_is_not_graded(tmp_path):
+    path = submit(tmp_path, "ann", f"x = '{'x' * 200_000}'\n")
+    (ann,), _ = grade(make_plan(tmp_path / "out", path))
+    assert ann.problems == [f"{FILE} is larger than 200000 bytes"]
+    assert {row["category"] for row in ann.todos} == {"missing"}
 
 
 def test_an_integration_run_that_fails_twice_is_a_fault(tmp_path, monkeypatch):

@@ -1,6 +1,6 @@
 """15 Never comes back, and ignores every signal that can be ignored.
 
-Seconds: 1
+Seconds: 0.3
 """
 
 import contextlib

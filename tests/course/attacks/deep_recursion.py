@@ -1,5 +1,6 @@
 """+ Recurses without end, and lifts the limit before.
 
+Seconds: 1
 Tiers: best
 """
 

@@ -1,6 +1,6 @@
 """15 Never comes back.
 
-Seconds: 1
+Seconds: 0.3
 """
 
 

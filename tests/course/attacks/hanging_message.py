@@ -1,6 +1,6 @@
 """33 An exception whose text never comes.
 
-Seconds: 1
+Seconds: 0.3
 Tiers: best
 """
 

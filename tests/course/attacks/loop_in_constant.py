@@ -1,6 +1,6 @@
 """15 A constant that the function needs never comes to be.
 
-Seconds: 1
+Seconds: 0.3
 Tiers: best
 """
 

@@ -1,6 +1,6 @@
 """15 Stops itself, so that it answers nothing.
 
-Seconds: 1
+Seconds: 0.3
 """
 
 import os
