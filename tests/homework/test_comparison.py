@@ -69,6 +69,18 @@ def test_outputs_are_compared_in_the_order_expected():
     assert compare_all(expected | {"more": np.ones(1)}, expected, 0, 0) is None
 
 
+def test_what_was_handed_on_explains_a_wrong_result_and_is_not_wrong_itself():
+    expected = {"given_x": np.ones(2), "given_y": np.ones(2), "loss": np.ones(())}
+    wrong = {"given_x": np.ones(2), "given_y": np.zeros(2), "loss": np.zeros(())}
+    assert compare_all(wrong, expected, 0, 0).name == "given_y"
+    assert compare_all(wrong | {"loss": np.ones(())}, expected, 0, 0) is None
+    assert compare_all({"loss": np.ones(())}, expected, 0, 0) is None
+    assert compare_all({"loss": np.zeros(())}, expected, 0, 0).name == "loss"
+    given = {"given_x": np.ones(2), "given_y": np.ones(2)}
+    assert compare_all(given, expected, 0, 0).category == "missing"
+    assert compare_all({}, {"loss_given_x": np.ones(2)}, 0, 0).category == "missing"
+
+
 def test_a_changed_argument_is_called_so():
     expected = {"after.rewards": np.ones(2)}
     difference = compare_all({"after.rewards": np.zeros(2)}, expected, 0, 0)

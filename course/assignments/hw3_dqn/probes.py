@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 from numpy.random import RandomState
+from numpy.typing import ArrayLike
 
 from course.probe import ProbeCase, probe
+from hw.homework.recipe import masks_of
 
 SEED_BOUND = 2**31 - 1
 
@@ -176,20 +178,20 @@ def critic_loss(random: RandomState) -> Iterator[ProbeCase]:
         errors = signs * random.uniform(0.3, 3.0, size=batch_size)
         weights = random.uniform(0.2, 1.0, size=batch_size) if weighted else np.ones(batch_size)
         values, slopes = huber(errors)
+        targets = taken_values - errors
         given = {
             "observations": observations,
             "critic": critic,
             "target_critic": normal(random, 4, num_actions),
-            "taken_values": taken_values,
-            "targets": taken_values - errors,
-            "huber_loss": (weights * values).mean(),
-            "slopes": weights * slopes / batch_size,
+            "targets": targets,
             "weights": weights,
         }
         floats = {name: np.asarray(value, np.float32) for name, value in given.items()}
         if not weighted:
             floats["weights"] = None
-        return {**floats, "actions": actions}
+        right = {"q_values": taken_values, "targets": targets, "weights": weights}
+        loss, slopes = (weights * values).mean(), weights * slopes / batch_size
+        return {**floats, "actions": actions, **masks_of("huber_td_loss", right, loss, slopes)}
 
     yield ProbeCase("five samples, three actions", inputs(5, 3, weighted=False))
     yield ProbeCase("with importance weights", inputs(6, 2, weighted=True))
@@ -217,25 +219,38 @@ def bellman_targets(random: RandomState) -> Iterator[ProbeCase]:
             "target_critic": normal(random, 4, num_actions),
         }
 
+    def inputs(given: dict[str, Any], discount: float, result: ArrayLike) -> dict[str, Any]:
+        """With a stand-in for `n_step_targets`; one step is a row of one reward."""
+        dones = given["dones"]
+        num_steps = given.get("num_steps", np.ones(len(dones)))
+        right = {
+            "rewards": given["rewards"].reshape(len(dones), -1),
+            "bootstrap": np.where(dones, 0.0, next_values(given)),
+            "num_steps": np.where(dones, 0, num_steps),
+            "discount": np.full(len(dones), discount),
+        }
+        return {**given, "discount": discount, **masks_of("n_step_targets", right, result)}
+
+    def next_values(given: dict[str, Any]) -> np.ndarray:
+        return given["next_observations"] @ given["value_weights"]
+
     def one_step(dones: list[int], discount: float) -> dict[str, Any]:
         rewards = 3.0 * normal(random, len(dones))
         rewards[0] = random.uniform(2.0, 5.0)
         given = networks(len(dones), 3) | {"rewards": rewards, "dones": np.array(dones, bool)}
-        next_values = given["next_observations"] @ given["value_weights"]
-        result = rewards + discount * np.where(given["dones"], np.float32(0), next_values)
-        return {**given, "discount": discount, "n_step_result": result.astype(np.float32)}
+        result = rewards + discount * np.where(given["dones"], 0.0, next_values(given))
+        return inputs(given, discount, result)
 
     def several(num_steps: list[int], dones: list[int], n: int, discount: float) -> dict[str, Any]:
         given = networks(len(dones), 3) | n_step_batch(random, num_steps, dones, n)
         given["rewards"][0, 0] = random.uniform(2.0, 5.0)
-        next_values = given["next_observations"] @ given["value_weights"]
-        result = []
+        values, result = next_values(given), []
         for row in range(len(dones)):
-            bootstrapped = 0.0 if dones[row] else float(next_values[row])
+            bootstrapped = 0.0 if dones[row] else float(values[row])
             for reward in given["rewards"][row, : num_steps[row]][::-1]:
                 bootstrapped = float(reward) + discount * bootstrapped
             result.append(bootstrapped)
-        return {**given, "discount": discount, "n_step_result": np.array(result, np.float32)}
+        return inputs(given, discount, result)
 
     yield ProbeCase("one step", one_step([0, 1, 0, 0, 1], 0.9))
     yield ProbeCase("three steps", several([3, 3, 2, 2, 1], [0, 1, 1, 0, 0], 3, 0.5))
@@ -261,12 +276,13 @@ def double_q_next_values(random: RandomState) -> Iterator[ProbeCase]:
         # On rows of the identity a network's weights are its Q-values.
         critic = q_table(random, batch_size, num_actions)
         target_critic = (normal(random, batch_size, num_actions) - 0.7 * critic).astype(np.float32)
-        chosen = critic.argmax(axis=1)
+        right = {"q_values": critic, "target_q_values": target_critic}
+        result = target_critic[np.arange(batch_size), critic.argmax(axis=1)]
         return {
             "next_observations": np.eye(batch_size, dtype=np.float32),
             "critic": critic,
             "target_critic": target_critic,
-            "double_q_result": target_critic[np.arange(batch_size), chosen],
+            **masks_of("double_q_values", right, result),
         }
 
     yield ProbeCase("five states, three actions", inputs(5, 3))

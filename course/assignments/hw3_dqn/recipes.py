@@ -1,9 +1,9 @@
 """How each method of hw3_dqn is called: weights, batches and seeds are inputs.
 
 What another method would compute is an input too, so that each test depends on one method alone.
-Where a method may call another one of the homework, that one is replaced by a stand-in: it gives
-what is right for the right arguments, and something else for others. What it was given is an output
-too, `given_...`, which comes first.
+Where a method may call another one of the homework, a stand-in takes the place of that one: it is
+right for the right arguments, and for no others. What it was given first is an output too,
+`given_...`, before all others.
 """
 
 import random
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from hw.agents import dqn_agent
 from hw.agents.dqn_agent import DQN
 from hw.agents.functional import td
-from hw.homework.recipe import Inputs, Outputs, Recipe, gradients
+from hw.homework.recipe import Inputs, Outputs, Recipe, StandIn, gradients
 from hw.infrastructure import pytorch_util as ptu
 from hw.networks.backbones import NatureCNN
 from hw.networks.heads import DuelingHead
@@ -79,33 +79,29 @@ def huber_td_loss(inputs: Inputs) -> Outputs:
 
 
 def critic_loss(inputs: Inputs) -> Outputs:
-    """`critic_loss` with linear critics; Huber's loss near the right arguments is an input."""
+    """`critic_loss` with linear critics."""
     agent = linear_agent(inputs)
-    actions, targets = inputs.tensor("actions"), inputs.tensor("targets")
+    actions, right_targets = inputs.tensor("actions"), inputs.tensor("targets")
     weights = optional(inputs, "weights")
-    taken_values, slopes = inputs.tensor("taken_values"), inputs.tensor("slopes")
-    value = inputs.tensor("huber_loss")
-    ones = torch.ones(len(targets))
-    stand_in = StandIn(
-        q_values=taken_values, targets=targets, weights=ones if weights is None else weights
-    )
+    ones = torch.ones(len(right_targets))
+    stand_in = StandIn(inputs, "huber_td_loss")
 
-    def huber_loss_nearby(q_values: Tensor, targets: Tensor, weights: Tensor | None = None):
-        if q_values.shape == slopes.shape and torch.equal(q_values, stand_in.right["targets"]):
+    def huber_td_loss_there(
+        q_values: Tensor, targets: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
+        if torch.equal(q_values, right_targets):
             q_values, targets = targets, q_values  # h(e) is h(-e)
-        wrong = stand_in.call(
-            q_values=q_values, targets=targets, weights=ones if weights is None else weights
-        )
-        if q_values.shape == slopes.shape:
-            return value + ((q_values - taken_values) * slopes).sum() + wrong.sum()
-        return value + q_values.mean() + wrong.sum()
+        weights = ones if weights is None else weights
+        return stand_in({"q_values": q_values, "targets": targets, "weights": weights})
 
-    with replaced("huber_td_loss", huber_loss_nearby):
-        loss, metrics = agent.critic_loss(inputs.tensor("observations"), actions, targets, weights)
+    with replaced("huber_td_loss", huber_td_loss_there):
+        loss, metrics = agent.critic_loss(
+            inputs.tensor("observations"), actions, right_targets, weights
+        )
     networks = [agent.critic.weights, agent.target_critic.weights]
     gradient, target_gradient = gradients(loss, networks)
     return {
-        **stand_in.outputs(),
+        **stand_in.given,
         "loss": loss,
         "gradient": gradient,
         "target_network_gradient": target_gradient,
@@ -120,49 +116,38 @@ def bellman_targets(inputs: Inputs) -> Outputs:
     agent.next_values = lambda next_observations: next_observations @ value_weights
     rewards, dones = inputs.tensor("rewards"), inputs.tensor("dones")
     next_observations, num_steps = inputs.tensor("next_observations"), optional(inputs, "num_steps")
-    is_over = dones.bool()
-    # One step is a row of one reward. After the end neither value nor number of steps matters.
-    stand_in = StandIn(
-        rewards=rewards.reshape(len(dones), -1),
-        bootstrap=(next_observations @ value_weights).masked_fill(is_over, 0.0),
-        num_steps=(torch.ones(len(dones)) if num_steps is None else num_steps).masked_fill(
-            is_over, 0
-        ),
-        discount=torch.full((len(dones),), inputs["discount"]),
-    )
-    n_step_result = inputs.tensor("n_step_result")
+    is_over = dones > 0
+    stand_in = StandIn(inputs, "n_step_targets")
 
     def n_step_targets_there(
         rewards: Tensor, dones: Tensor, next_values: Tensor, num_steps: Tensor, discount: float
     ) -> Tensor:
-        return n_step_result + stand_in.call(
-            rewards=rewards,
-            bootstrap=torch.where(plain(dones) > 0, 0.0, next_values),
-            num_steps=torch.where(is_over, 0.0, plain(num_steps)),
-            discount=torch.as_tensor(discount).expand(len(n_step_result)),
+        # After the end neither value nor number of steps matters.
+        return stand_in(
+            {
+                "rewards": rewards,
+                "bootstrap": torch.where(torch.as_tensor(dones) > 0, 0.0, next_values),
+                "num_steps": torch.where(is_over, 0, torch.as_tensor(num_steps)),
+                "discount": torch.as_tensor(discount).expand(len(is_over)),
+            }
         )
 
     with replaced("n_step_targets", n_step_targets_there):
         targets = agent.bellman_targets(rewards, next_observations, dones, num_steps)
-    return {**stand_in.outputs(), "targets": targets}
+    return {**stand_in.given, "targets": targets}
 
 
 def double_q_next_values(inputs: Inputs) -> Outputs:
     """`double_q_next_values` with two linear networks."""
     agent = linear_agent(inputs)
-    next_observations = inputs.tensor("next_observations")
-    result = inputs.tensor("double_q_result")
-    stand_in = StandIn(
-        q_values=agent.critic(next_observations),
-        target_q_values=agent.target_critic(next_observations),
-    )
+    stand_in = StandIn(inputs, "double_q_values")
 
     def double_q_values_there(q_values: Tensor, target_q_values: Tensor) -> Tensor:
-        return result + stand_in.call(q_values=q_values, target_q_values=target_q_values)
+        return stand_in({"q_values": q_values, "target_q_values": target_q_values})
 
     with replaced("double_q_values", double_q_values_there):
-        values = agent.double_q_next_values(next_observations)
-    return {**stand_in.outputs(), "values": values}
+        values = agent.double_q_next_values(inputs.tensor("next_observations"))
+    return {**stand_in.given, "values": values}
 
 
 def act(inputs: Inputs) -> Outputs:
@@ -268,55 +253,6 @@ def linear_agent(inputs: Inputs) -> DQN:
 def optional(inputs: Inputs, name: str) -> Tensor | None:
     """A tensor, or None where the case has none."""
     return None if inputs.get(name) is None else inputs.tensor(name)
-
-
-class StandIn:
-    """Notes what is given in place of the right arguments.
-
-    A method need not call what it stands for; calls beside a right one are nobody's business.
-
-    Args:
-        right: tensors (B, ...) by the argument's name.
-    """
-
-    def __init__(self, **right: Tensor):
-        self.right = {name: plain(value) for name, value in right.items()}
-        self.calls: list[dict[str, Tensor]] = []
-
-    def call(self, **arguments: Tensor) -> Tensor:
-        """How wrong each row is: (B,), zeros where all arguments are right."""
-        found = {name: plain(value) for name, value in arguments.items()}
-        self.calls.append(found)
-        wrong = torch.zeros(len(next(iter(self.right.values()))))
-        for i, (name, right) in enumerate(self.right.items()):
-            if found[name].shape != right.shape:
-                wrong = wrong + 10.0 + i
-                continue
-            errors = (found[name] - right).reshape(len(wrong), -1)
-            wrong = wrong + (1.0 + 0.37 * i) * (errors * (1.0 + torch.arange(errors.shape[1]))).sum(
-                1
-            )
-        return wrong
-
-    def outputs(self) -> Outputs:
-        """`given_NAME`: the right arguments if they were given, else those of the first call."""
-        shown = self.calls[0] if self.calls else self.right
-        if any(self._is_right(found) for found in self.calls):
-            shown = self.right
-        return {f"given_{name}": value for name, value in shown.items()}
-
-    def _is_right(self, found: dict[str, Tensor]) -> bool:
-        return all(
-            found[name].shape == right.shape and torch.allclose(found[name], right, 1e-4, 1e-5)
-            for name, right in self.right.items()
-        )
-
-
-def plain(value: Tensor | float | None) -> Tensor:
-    """A copy as float32, of whatever type; None has no elements."""
-    if value is None:
-        return torch.zeros(0)
-    return torch.as_tensor(value).detach().float().clone()
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.random import RandomState
 
 from course.probe import ProbeCase, probe
+from hw.homework.recipe import masks_of
 
 END = tuple[int, int]  # row and lane of a step with which an episode ends
 
@@ -28,11 +29,6 @@ def single(value: float | np.ndarray) -> np.ndarray:
 def signs(random: RandomState, size: int) -> np.ndarray:
     """Ones and minus ones, in turn, from a random first one on."""
     return (1 - 2 * ((np.arange(size) + random.randint(2)) % 2)).astype(np.float32)
-
-
-def row_weights(random: RandomState, size: int) -> np.ndarray:
-    """A factor for each row by which a stand-in is off where its arguments are."""
-    return uniform(random, 0.5, 2.0, size)
 
 
 def ratios_and_advantages(
@@ -133,17 +129,16 @@ def actor_loss(random: RandomState) -> Iterator[ProbeCase]:
             used = (used - used.mean()) / (used.std(ddof=1) + 1e-8)
         clipped = ratios.clip(1 - clip_ratio, 1 + clip_ratio)
         is_free = ratios * used <= clipped * used
+        objectives, slopes = np.where(is_free, ratios, clipped) * used, np.where(is_free, used, 0.0)
+        right = {"ratios": ratios, "advantages": used, "clip_ratio": clip_ratio}
+        kl = (ratios - 1 - log_ratios).mean()
         return {
             "log_ratios": log_ratios,
             "advantages": advantages,
             "clip_ratio": single(clip_ratio),
             "normalize_advantages": normalizes,
-            "ratios": ratios,
-            "expected_advantages": single(used),
-            "objectives": single(np.where(is_free, ratios, clipped) * used),
-            "slopes": single(np.where(is_free, used, 0.0)),
-            "kl": single((ratios - 1 - log_ratios).mean()),
-            "row_weights": row_weights(random, len(ratios)),
+            **masks_of("clipped_surrogate", right, objectives, slopes),
+            **masks_of("approximate_kl", {"log_ratios": log_ratios}, kl),
         }
 
     yield ProbeCase("advantages as they are", inputs(0.2, 1, normalizes=False))
@@ -234,6 +229,14 @@ def ppo_loss(random: RandomState) -> Iterator[ProbeCase]:
         clip_range = value_clip_range or np.inf
         clipped = old_values + (values - old_values).clip(-clip_range, clip_range)
         is_free = np.abs(values - returns) >= np.abs(clipped - returns)
+        errors = np.where(is_free, values - returns, clipped - returns) ** 2
+        slopes = np.where(is_free, 2 * (values - returns), 0.0)
+        right = {
+            "values": values,
+            "old_values": old_values,
+            "returns": returns,
+            "tightness": 1 / (1 + clip_range),
+        }
         actions = random.randint(num_actions, size=batch_size)
         return {
             "observations": observations,
@@ -250,11 +253,7 @@ def ppo_loss(random: RandomState) -> Iterator[ProbeCase]:
             "entropy_coefficient": random.uniform(0.1, 0.3),
             "value_clip_range": value_clip_range,
             "actor_weights": normal(random, batch_size),
-            "kl": random.uniform(0.0, 0.1),
-            "values": values,
-            "value_errors": np.where(is_free, (values - returns) ** 2, (clipped - returns) ** 2),
-            "value_slopes": np.where(is_free, 2 * (values - returns), single(0.0)),
-            "row_weights": row_weights(random, batch_size),
+            **masks_of("clipped_value_errors", right, errors, slopes),
         }
 
     yield ProbeCase("discrete actions", inputs(5, discrete=True, value_clip_range=None))
@@ -284,7 +283,6 @@ def rollout_inputs(
     goes_on = ~masks.any(axis=0)
     goes_on[-1] = False
     next_observations[:-1][goes_on[:-1]] = observations[1:][goes_on[:-1]]
-    value_weights = normal(random, int(np.prod(shape)))
     return {
         "observations": observations,
         "next_observations": next_observations,
@@ -293,18 +291,23 @@ def rollout_inputs(
         "dones": masks[0],
         "truncateds": masks[1],
         "policy_weights": normal(random, int(np.prod(shape)), 3),
-        "value_weights": value_weights,
-        "values": observations.reshape(*leading, -1) @ value_weights,
-        "next_values": next_observations.reshape(*leading, -1) @ value_weights,
+        "value_weights": normal(random, int(np.prod(shape))),
     }
+
+
+def values_of(rollout: dict[str, np.ndarray], observations: str) -> np.ndarray:
+    """The values (T, N) of a rollout's observations, or of its next ones."""
+    rows = rollout[observations].reshape(*rollout["rewards"].shape, -1)
+    return rows @ rollout["value_weights"]
 
 
 @probe("PPO.values_of_next", next_values="V of the state that each step leads to")
 def values_of_next(random: RandomState) -> Iterator[ProbeCase]:
     """Ends of both kinds in the middle and at the last row."""
 
-    def inputs(*sizes: int, **ends: Sequence[END]) -> dict:
-        return rollout_inputs(random, *sizes, **ends)
+    def inputs(*sizes: int, shape: tuple[int, ...] = (3,), **ends: Sequence[END]) -> dict:
+        rollout = rollout_inputs(random, *sizes, shape=shape, **ends)
+        return rollout | {"values": values_of(rollout, "observations")}
 
     yield ProbeCase("no episode ends", inputs(4, 2))
     yield ProbeCase("a time limit in one lane", inputs(5, 3, truncateds=[(2, 1)]))
@@ -325,7 +328,7 @@ def values_of_next(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("one lane", inputs(6, 1, truncateds=[(3, 0)]), is_hidden=True)
     yield ProbeCase(
         "images",
-        rollout_inputs(random, 4, 3, truncateds=[(1, 1)], dones=[(2, 0)], shape=(2, 2, 3)),
+        inputs(4, 3, truncateds=[(1, 1)], dones=[(2, 0)], shape=(2, 2, 3)),
         is_hidden=True,
     )
     yield ProbeCase(
@@ -352,7 +355,10 @@ def evaluate_rollout(random: RandomState) -> Iterator[ProbeCase]:
             rollout["actions"] = normal(random, *rollout["rewards"].shape, 3)
             rollout["log_std"] = 0.5 * normal(random, 3)
         discount, gae_lambda = random.uniform(0.85, 0.95), random.uniform(0.4, 0.7)
-        return rollout | {"discount": discount, "gae_lambda": gae_lambda}
+        right = {name: rollout[name] for name in ("next_observations", "dones", "truncateds")}
+        right["values"] = values_of(rollout, "observations")
+        masks = masks_of("values_of_next", right, values_of(rollout, "next_observations"))
+        return rollout | {"discount": discount, "gae_lambda": gae_lambda} | masks
 
     yield ProbeCase(
         "a time limit and a termination",
@@ -419,14 +425,13 @@ def minibatch_steps(random: RandomState) -> Iterator[ProbeCase]:
     """No limit, a limit that is never passed, one that is passed sooner or later."""
 
     def inputs(target_kl: float | None, factors: Sequence[float]) -> dict:
-        """Divergences of about these multiples of the target."""
-        near = np.array(factors) * random.uniform(0.98, 1.02, len(factors))
+        """Two rows for each factor, with advantages of about this multiple of the target."""
+        sizes = np.array(factors) * random.uniform(0.98, 1.02, len(factors)) * (target_kl or 1.0)
         return {
             "observations": normal(random, 2 * len(factors), 3),
-            "advantages": normal(random, 2 * len(factors)),
+            "advantages": single(np.repeat(sizes, 2) * signs(random, 2 * len(factors))),
             "clip_ratio": single(random.uniform(0.1, 0.3)),
             "target_kl": target_kl,
-            "divergences": single(near * (target_kl or 1.0)),
         }
 
     yield ProbeCase("no limit", inputs(None, [0.1, 0.5, 2.0, 9.0]))

@@ -1,6 +1,8 @@
 """How each method of hw5_ppo is called: weights, batches and noise are inputs.
 
 What another method would compute is an input too, so that each test depends on one method alone.
+Where a method may call another one of the homework, a stand-in takes the place of that one: it is
+right for the right arguments, and for no others.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +17,7 @@ from torch.distributions import Categorical, Distribution, Independent, Normal
 
 from hw.agents import ppo_agent, td3_agent
 from hw.agents.functional import surrogate
-from hw.homework.recipe import Inputs, Outputs, Recipe, gradients
+from hw.homework.recipe import Inputs, Outputs, Recipe, StandIn, gradients
 
 
 def clipped_surrogate(inputs: Inputs) -> Outputs:
@@ -34,24 +36,24 @@ def approximate_kl(inputs: Inputs) -> Outputs:
 
 
 def actor_loss(inputs: Inputs) -> Outputs:
-    """`actor_loss`, its gradient and its metrics.
-
-    Functions that are TODOs themselves are replaced by their tangents at the right arguments.
-    """
+    """`actor_loss`, its gradient and its metrics."""
     agent = bare_ppo()
     agent.normalize_advantages = inputs["normalize_advantages"]
     log_ratios = inputs.tensor("log_ratios", requires_grad=True)
-    right = inputs.values_by_name
-    objectives = Tangent(
-        right["objectives"],
-        right["row_weights"],
-        ratios=(right["ratios"], right["slopes"]),
-        advantages=(right["expected_advantages"], right["row_weights"]),
-        clip_ratio=(right["clip_ratio"], 1.0),
-    )
-    log_ratios_of_kl = right["log_ratios"], right["row_weights"]
-    kl = Tangent(right["kl"], right["row_weights"], log_ratios=log_ratios_of_kl)
-    with replaced("clipped_surrogate", objectives), replaced("approximate_kl", kl):
+    objectives, kl = StandIn(inputs, "clipped_surrogate"), StandIn(inputs, "approximate_kl")
+
+    def clipped_surrogate_there(
+        ratios: Tensor, advantages: Tensor, clip_ratio: float | Tensor
+    ) -> Tensor:
+        return objectives({"ratios": ratios, "advantages": advantages, "clip_ratio": clip_ratio})
+
+    def approximate_kl_there(log_ratios: Tensor) -> Tensor:
+        return kl({"log_ratios": log_ratios})
+
+    with (
+        replaced("clipped_surrogate", clipped_surrogate_there),
+        replaced("approximate_kl", approximate_kl_there),
+    ):
         loss, metrics = agent.actor_loss(
             log_ratios, inputs.tensor("advantages"), inputs.tensor("clip_ratio")
         )
@@ -87,27 +89,28 @@ def ppo_loss(inputs: Inputs) -> Outputs:
     agent.value_coefficient = inputs["value_coefficient"]
     agent.entropy_coefficient = inputs["entropy_coefficient"]
     agent.value_clip_range = inputs["value_clip_range"]
-    actor_weights, kl = inputs.tensor("actor_weights"), torch.tensor(inputs["kl"])
+    actor_weights = inputs.tensor("actor_weights")
 
     def weighted_sum(
         log_ratios: Tensor, advantages: Tensor, clip_ratio: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         loss = (actor_weights * log_ratios + advantages * log_ratios.square()).sum() + clip_ratio
-        metrics = {"actor/loss": loss, "actor/approximate_kl": kl}
-        return loss, metrics | {"actor/ratio_max": log_ratios.detach().exp().max()}
+        sizes = log_ratios.detach().abs()
+        metrics = {"actor/loss": loss, "actor/approximate_kl": sizes.mean()}
+        return loss, metrics | {"actor/ratio_max": sizes.max()}
 
     agent.actor_loss = weighted_sum
-    right = inputs.values_by_name
-    errors = Tangent(
-        right["value_errors"],
-        right["row_weights"],
-        values=(right["values"], right["value_slopes"]),
-        old_values=(right["old_values"], right["row_weights"]),
-        returns=(right["returns"], 2.0 * right["row_weights"]),
-        clip_range=(right["value_clip_range"] or 0.0, 1.0),
-    )
+    errors = StandIn(inputs, "clipped_value_errors")
+
+    def clipped_value_errors_there(
+        values: Tensor, old_values: Tensor, returns: Tensor, clip_range: float | Tensor
+    ) -> Tensor:
+        # An infinite range is no limit, and has no tightness.
+        given = {"values": values, "old_values": old_values, "returns": returns}
+        return errors(given | {"tightness": 1 / (1 + clip_range)})
+
     minibatch = ["observations", "actions", "old_log_probs", "old_values", "advantages", "returns"]
-    with replaced("clipped_value_errors", errors):
+    with replaced("clipped_value_errors", clipped_value_errors_there):
         loss, metrics = agent.ppo_loss(
             *(inputs.tensor(name) for name in minibatch), inputs.tensor("clip_ratio")
         )
@@ -133,27 +136,19 @@ def values_of_next(inputs: Inputs) -> Outputs:
 
 
 def evaluate_rollout(inputs: Inputs) -> Outputs:
-    """All that is computed once for a rollout, with the values of the next states given.
-
-    They are off by as much as the arguments are with which they are asked for.
-    """
+    """All that is computed once for a rollout."""
     agent = bare_ppo()
     agent.actor_critic = LinearActorCritic(inputs)
     agent.discount, agent.gae_lambda = inputs["discount"], inputs["gae_lambda"]
-    rollout = rollout_of(inputs)
-    next_values, given = inputs.tensor("next_values"), inputs.tensor("values")
-    right = {name: tensor.clone() for name, tensor in rollout.items()}
+    next_values = StandIn(inputs, "values_of_next")
 
-    def values_of_next(values: Tensor, rollout: dict[str, Tensor]) -> Tensor:
-        found = next_values + (values - given)
-        for name in ("next_observations", "dones", "truncateds"):
-            off = (rollout[name].float() - right[name].float()).abs()
-            found = found + off.reshape(*found.shape, -1).sum(dim=-1)
-        return found
+    def values_of_next_there(values: Tensor, rollout: dict[str, Tensor]) -> Tensor:
+        names = "next_observations", "dones", "truncateds"
+        return next_values({"values": values} | {name: rollout[name] for name in names})
 
-    agent.values_of_next = values_of_next
+    agent.values_of_next = values_of_next_there
     names = ["observations", "actions", "log_probs", "values", "advantages", "returns"]
-    found = agent.evaluate_rollout(rollout)
+    found = agent.evaluate_rollout(rollout_of(inputs))
     return {f"{name}_by_row": value for name, value in zip(names, found, strict=True)}
 
 
@@ -190,11 +185,13 @@ def minibatches(inputs: Inputs) -> Outputs:
 
 
 def minibatch_steps(inputs: Inputs) -> Outputs:
-    """Which steps are taken, on what, and what is returned of them; their divergences are given."""
+    """Which steps are taken, on what, and what is returned of them.
+
+    A step moves the policy by the mean size of its minibatch's advantages.
+    """
     agent = bare_ppo()
     agent.target_kl = inputs["target_kl"]
     experience = inputs.tensor("observations"), inputs.tensor("advantages")
-    divergences = inputs.tensor("divergences")
     agent.minibatches = lambda experience: zip(
         *(tensor.split(2) for tensor in experience), strict=True
     )
@@ -203,7 +200,7 @@ def minibatch_steps(inputs: Inputs) -> Outputs:
     def take_step(observations: Tensor, advantages: Tensor, clip_ratio: Tensor) -> dict:
         taken.append(torch.cat([observations.flatten(), advantages, clip_ratio[None]]))
         loss = observations.sum() + clip_ratio
-        return {"actor/loss": loss, "actor/approximate_kl": divergences[len(taken) - 1]}
+        return {"actor/loss": loss, "actor/approximate_kl": advantages.abs().mean()}
 
     agent.update_actor_critic = take_step
     steps = agent.minibatch_steps(experience, inputs.tensor("clip_ratio"))
@@ -376,34 +373,6 @@ class Weights(nn.Module):
     def __init__(self, inputs: Inputs, name: str):
         super().__init__()
         self.weights = nn.Parameter(torch.from_numpy(inputs[name]).clone())
-
-
-class Tangent:
-    """Stands in for a function: right in value and gradient where its arguments are right.
-
-    Where a row of any argument is not right, value and gradient in the first one are off there, by
-    another factor in each row, so that no mean over rows is right by chance.
-
-    Args:
-        value: of the function at the right arguments.
-        row_weights: a factor for each row.
-        arguments: each one's right value and the slope in it, in the order of the signature.
-    """
-
-    def __init__(self, value: Any, row_weights: Any, **arguments: tuple[Any, Any]):
-        self.value, self.row_weights = torch.as_tensor(value), torch.as_tensor(row_weights)
-        self.arguments = arguments
-
-    def __call__(self, *args: Tensor, **kwargs: Tensor) -> Tensor:
-        """The value, moved by as much as the arguments are off."""
-        given = dict(zip(self.arguments, args, strict=False)) | kwargs
-        moves, wrongs = [], []
-        for name, (point, slope) in self.arguments.items():
-            off = given[name] - torch.as_tensor(point)
-            moves.append(torch.as_tensor(slope) * off)
-            wrongs.append(self.row_weights * off)
-        result = self.value + sum(moves) + wrongs[0] * sum(wrongs)
-        return result if self.value.dim() else result.mean()
 
 
 @contextmanager
