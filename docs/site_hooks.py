@@ -16,7 +16,7 @@ LOG = logging.getLogger("mkdocs.hooks.site")
 ASSIGNMENTS = Path("course/assignments")
 # Sections in their order, with the pages that come first in each; the others follow by name.
 SECTIONS = {
-    "Guide": ["guide.md", "results.md", "vectorization.md", "*.md"],
+    "Guide": ["guide.md", "results.md", "performance.md", "vectorization.md", "*.md"],
     "Assignments": ["assignments/*.md"],
     "Algorithms": ["algorithms/overview.md", "algorithms/policy_gradients.md", "algorithms/*.md"],
     "Extending": ["extending/*.md"],
