@@ -190,4 +190,4 @@ def same_outputs(a: Outputs | None, b: Outputs | None, rtol: float, atol: float)
     """Whether two solutions gave the same for a case."""
     if a is None or b is None:
         return False
-    return a.keys() == b.keys() and compare_all(a, b, rtol, atol) is None
+    return compare_all(a, b, rtol, atol) is None and compare_all(b, a, rtol, atol) is None
