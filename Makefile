@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 SBX := .venv-sbx
 INSTALLED := $(VENV)/.installed
 DOCS_INSTALLED := $(VENV)/.docs_installed
-# One thread a test process, and a process a core.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+# One thread a test process, and a process a core; tests of a group, which share something, in one.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 # Without the notice that Material's makers print at every build.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 

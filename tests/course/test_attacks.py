@@ -40,6 +40,9 @@ from course.manifest import load_assignment
 from hw.homework.submission import read_submission
 from hw.infrastructure.errors import UserError
 
+# One after the other: they look for what another has left in /tmp.
+pytestmark = pytest.mark.xdist_group("attacks")
+
 FOLDER = Path(__file__).parent / "attacks"
 ATTACKS = {path.stem: path.read_text() for path in sorted(FOLDER.glob("*.py"))}
 MATRIX = Path("docs/course/attacks.md")
