@@ -101,7 +101,11 @@ class DQN(BaseAgent):
         return torch.where(explores, random_actions, self.greedy_actions(observations))
 
     def greedy_actions(self, observations: Tensor) -> Tensor:
-        """argmax_a Q(s, a): (N, *) -> (N,)."""
+        """argmax_a Q(s, a): (N, *) -> (N,); compiled, if anything is."""
+        return self.compiler.run(self.argmax, self.argmax, observations)
+
+    def argmax(self, observations: Tensor) -> Tensor:
+        """As `greedy_actions`, never compiled."""
         return self.critic(observations).argmax(dim=-1)
 
     def update(

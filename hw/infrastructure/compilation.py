@@ -126,7 +126,7 @@ def check_agreement(found: Any, expected: Any) -> None:
         CannotCompileError: they differ, as where a record holds noise that torch did not draw.
     """
     leaves = pytree.tree_leaves(expected)
-    sizes = [float(leaf.abs().max()) if leaf.numel() else 0.0 for leaf in leaves]
+    sizes = [float(leaf.detach().abs().max()) if leaf.numel() else 0.0 for leaf in leaves]
     for one, other, size in zip(pytree.tree_leaves(found), leaves, sizes, strict=True):
         room = 1e-2 * size + (1e-6 if other.ndim else 1e-3) * max(sizes)
         if not torch.allclose(one.double(), other.double(), rtol=0, atol=room, equal_nan=True):
