@@ -90,7 +90,8 @@ class DQN(BaseAgent):
         """Epsilon-greedy actions: (N, *) -> (N,), the greedy ones if `deterministic`.
 
         With probability epsilon(step) an action is drawn uniformly from all actions, the greedy one
-        included, in each environment by itself; a step of None counts as 0. Actions are integers.
+        included, in each environment by itself; a step of None counts as 0. Actions are integers;
+        observations floats or bytes: the networks take either, as they are.
         """
         if deterministic:
             return self.greedy_actions(observations)
@@ -194,7 +195,7 @@ class DQN(BaseAgent):
             L = 1/B sum_b w_b h(Q(s_b, a_b) - y_b), h = `huber_td_loss`
 
         Args:
-            observations: (B, *).
+            observations: (B, *), floats or bytes: the networks take either, as they are.
             actions: (B,), int64, from the replay buffer.
             targets: (B,), which carry no gradient.
             weights: (B,), or None for all ones.
@@ -202,7 +203,7 @@ class DQN(BaseAgent):
         Returns:
             scalar loss; gradient flows into the critic. Metrics: `critic/loss`; `critic/q_values`,
             mean Q(s_b, a_b) of the actions taken; `critic/target_values`, mean y_b; and `td_errors`
-            (B,), |Q - y|, unweighted, detached.
+            (B,), |Q - y|, unweighted.
         """
         q_values = self.critic(observations).gather(1, actions[:, None]).squeeze(1)
         loss = huber_td_loss(q_values, targets, weights)
@@ -228,7 +229,8 @@ class DQN(BaseAgent):
 
         Args:
             rewards: (B,), or (B, n) with `num_steps`.
-            next_observations: (B, *), after the last of these steps.
+            next_observations: (B, *), after the last of these steps; floats or bytes: the networks
+                take either, as they are.
             dones: (B,), booleans or 0 and 1, true where the episode terminated there. A step cut
                 off by a time limit is not done, and bootstraps.
             num_steps: (B,), integers, k; None for one step.
@@ -248,7 +250,8 @@ class DQN(BaseAgent):
     def double_q_next_values(self, next_observations: Tensor) -> Tensor:
         """Double Q-learning: V(s') = Q'(s', argmax_a Q(s', a)): (B, *) -> (B,).
 
-        The online network Q chooses, the target network Q' judges.
+        The online network Q chooses, the target network Q' judges. Both take observations as they
+        are, floats or bytes.
         """
         return double_q_values(
             self.critic(next_observations), self.target_critic(next_observations)

@@ -144,7 +144,7 @@ class PolicyGradient(BaseAgent):
         V is `critic`; that of the states which the steps led to is `critic(next_observations)`.
 
         Args:
-            episodes: as for `update`.
+            episodes: as for `update`; observations are floats or bytes: the networks take either.
 
         Returns:
             advantages, returns G, and the baseline's values (0 without one), each (B,).
@@ -199,7 +199,7 @@ class PolicyGradient(BaseAgent):
         is the mean entropy of the policy in these states.
 
         Args:
-            observations: (B, *).
+            observations: (B, *), floats or bytes: the networks take either, as they are.
             actions: (B, A), or (B,) if discrete; what was done, constants (they carry no gradient).
             advantages: (B,), constants too.
 
@@ -232,7 +232,9 @@ class PolicyGradient(BaseAgent):
     def critic_loss(self, observations: Tensor, returns: Tensor) -> tuple[Tensor, Metrics]:
         """Mean squared error of the baseline: L = 1/B sum_t (V(s_t) - G_t)^2.
 
-        Args: observations (B, *), returns G (B,), constants (they carry no gradient).
+        Args:
+            observations: (B, *), floats or bytes: the networks take either, as they are.
+            returns: G, (B,), constants (they carry no gradient).
 
         Returns:
             scalar loss; gradient flows into the baseline. Metrics: `critic/loss`.

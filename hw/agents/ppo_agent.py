@@ -140,10 +140,11 @@ class PPO(BaseAgent):
         `gae` takes (T, N), but `actor_critic` one leading axis, (B, *): flatten T and N first.
 
         Args:
-            rollout: as for `update`.
+            rollout: as for `update`; observations are floats or bytes: the networks take either.
 
         Returns:
-            observations, actions, log-probabilities, values, advantages, returns: each (T N, ...).
+            observations, actions, log-probabilities, values, advantages, returns: each (T N, ...),
+            the first two as they are but for their leading axes.
         """
         observations, actions = (rollout[k].flatten(0, 1) for k in ("observations", "actions"))
         distribution, values = self.actor_critic(observations)
@@ -167,7 +168,7 @@ class PPO(BaseAgent):
         there it is that of the step's own `next_observations`, so that a time limit bootstraps from
         the state in which it cut the episode off, not from the next episode's first. After a step
         that is done nothing follows, and `gae` ignores the value, which may be any finite number.
-        `actor_critic.value` takes one leading axis, (B, *).
+        `actor_critic.value` takes one leading axis, (B, *), of floats or bytes as they are.
 
         Args:
             values: (T, N), of the rollout's observations.
@@ -193,7 +194,7 @@ class PPO(BaseAgent):
             clip_ratio: scalar, epsilon; `update_actor_critic` takes it after the minibatch's rows.
 
         Returns:
-            the metrics of every step that was taken, in order.
+            all metrics of every step that was taken, in order, whatever their names.
         """
         steps = []
         for minibatch in self.minibatches(experience):
@@ -204,6 +205,8 @@ class PPO(BaseAgent):
 
     def minibatches(self, experience: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
         """Every step once an epoch, in an order drawn anew for each: `num_epochs` times over.
+
+        All orders are equally likely, whatever came before.
 
         Args:
             experience: tensors (T N, ...), row by row about the same step.
@@ -246,13 +249,13 @@ class PPO(BaseAgent):
         H is the mean entropy of the policy in the minibatch's states.
 
         Args:
-            observations: (B, *).
+            observations: (B, *), floats or bytes: the networks take either, as they are.
             actions: (B, A), or (B,) if discrete.
             old_log_probs, old_values, advantages, returns: (B,), from `evaluate_rollout`.
             clip_ratio: scalar, epsilon.
 
         Returns:
-            scalar loss; gradient flows into policy and value function. Metrics: those of
+            scalar loss; gradient flows into policy and value function. Metrics: all those of
             `actor_loss`, `critic/loss`, which is L_value, and `actor/entropy`, which is H, both
             before their coefficients.
         """

@@ -235,7 +235,7 @@ class SoftActorCritic(BaseAgent):
             L = sum_k 1/B sum_b w_b (Q_k(s_b, a_b) - y_kb)^2      (2018b, eq. 5)
 
         Args:
-            observations: (B, *).
+            observations: (B, *), vectors or images, which the critics take as they are.
             actions: (B, A), from the replay buffer.
             targets: (K, B), which carry no gradient.
             weights: (B,), or None for all ones.
@@ -243,7 +243,7 @@ class SoftActorCritic(BaseAgent):
         Returns:
             scalar loss; gradient flows into the critics only. Metrics: `critic/loss`,
             `critic/q_values`, `critic/target_values` (means over critics and batch) and `td_errors`
-            (B,), |Q - y| averaged over critics, unweighted, detached.
+            (B,), |Q - y| averaged over critics, unweighted.
         """
         q_values = self.critics(observations, actions)
         loss = squared_td_loss(q_values, targets, weights)
@@ -266,9 +266,9 @@ class SoftActorCritic(BaseAgent):
 
         Args:
             rewards: (B,).
-            next_observations: (B, *).
-            dones: (B,), true where the episode terminated. A step cut off by a time limit is not
-                done, and bootstraps.
+            next_observations: (B, *), vectors or images, which the networks take as they are.
+            dones: (B,) bool, true where the episode terminated. A step cut off by a time limit is
+                not done, and bootstraps.
 
         Returns:
             targets (K, B), without gradient: under `no_grad`, how the sample was made is all one.
@@ -283,8 +283,8 @@ class SoftActorCritic(BaseAgent):
         """V(s) ~ Q(s, a) - alpha log pi(a | s), a ~ pi (2018b, eq. 3): the entropy bonus.
 
         Q and the log-probability belong to the same sample: near the optimum, where pi is
-        proportional to exp(Q / alpha), their noise cancels. Always adds the bonus; the callers
-        leave it out where `use_entropy_bonus` or `backup_entropy` is off.
+        proportional to exp(Q / alpha), their noise cancels. Always adds the bonus, and asks for no
+        setting: the callers leave it out where `use_entropy_bonus` or `backup_entropy` is off.
 
         Args:
             q_values: (..., B).
@@ -323,10 +323,11 @@ class SoftActorCritic(BaseAgent):
         (S, B, *) beside actions (S, B, A).
 
         The gradient of L is an unbiased estimate of that of -E[Q + alpha H]. With one sample A is V
-        (see `leave_one_out_advantages`); without the entropy bonus, V is Q.
+        (see `leave_one_out_advantages`); without the entropy bonus, V is Q. `backup_entropy` is for
+        the critics' targets alone.
 
         Args:
-            observations: (B, *).
+            observations: (B, *), vectors or images, which the networks take as they are.
 
         Returns:
             scalar loss; gradient flows into the actor only, and leaves the critics trainable.
@@ -351,11 +352,12 @@ class SoftActorCritic(BaseAgent):
             L = - 1/B sum_b [Q(s_b, a_b) - alpha log pi(a_b | s_b)],
             a_b = tanh(mean(s_b) + std(s_b) noise_b)              (2018b, eq. 9)
 
-        Q is `policy_q_values`, the smallest or the mean of K. Without the entropy bonus the
-        log-probability is left out.
+        Q is `policy_q_values`, the smallest or the mean of K. One action a state is sampled,
+        whatever S. Without the entropy bonus the log-probability is left out; `backup_entropy` is
+        for the critics' targets alone.
 
         Args:
-            observations: (B, *).
+            observations: (B, *), vectors or images, which the networks take as they are.
 
         Returns:
             scalar loss; gradient flows through the action and through the log-probability, not

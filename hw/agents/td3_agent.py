@@ -114,7 +114,7 @@ class TD3(BaseAgent):
         period is checked. Arguments as for `BaseAgent.update`.
 
         Returns:
-            the metrics of the losses computed in this call.
+            all metrics of the losses computed in this call, whatever their names.
         """
         self.set_learning_rates(self.learning_rate_schedule(step))
         metrics = self.update_critic(
@@ -220,7 +220,7 @@ class TD3(BaseAgent):
         component from PyTorch's generator, as in `act`.
 
         Args:
-            next_observations: (B, *).
+            next_observations: (B, *), floats or bytes: the networks take either, as they are.
 
         Returns:
             actions (B, A).
@@ -252,13 +252,13 @@ class TD3(BaseAgent):
             L = - 1/B sum_b Q_1(s_b, mu(s_b))
 
         Args:
-            observations: (B, *).
+            observations: (B, *), floats or bytes: the networks take either, as they are.
 
         Returns:
             scalar loss; gradient flows through the action into the actor. It also reaches the
-            critics, which `update_actor` does not step. Metrics: `actor/loss`, and
-            `actor/saturation`, the share of action components with |a| > 0.99, where tanh passes
-            hardly any gradient.
+            critics, which `update_actor` does not step; they require gradient after the call as
+            before. Metrics: `actor/loss`, and `actor/saturation`, the share of action components
+            with |a| > 0.99, where tanh passes hardly any gradient.
 
         Source: Silver et al. 2014, "Deterministic policy gradient algorithms", eq. 9.
         """

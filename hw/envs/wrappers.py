@@ -69,7 +69,8 @@ class FrameStack(gym.Wrapper):
 
             f_0, f_1, ..., f_{S-2}, f_{S-1}   becomes   f_1, f_2, ..., f_{S-1}, observation
 
-        With S = 1 the only frame is replaced. `self.frames` stays an array of its shape and type.
+        With S = 1 the only frame is replaced. `self.frames` stays an array of its shape and type,
+        whatever the observation's type.
         """
         self.frames[:-1] = self.frames[1:]
         self.frames[-1] = observation
@@ -145,7 +146,7 @@ class TimeLimit(gym.Wrapper):
         very step that reaches the limit, both are True.
 
         Returns:
-            what the environment returned, with `truncated` (bool) so changed.
+            what the environment returned, its info as it is, with `truncated` (bool) so changed.
         """
         observation, reward, done, truncated, info = self.env.step(action)
         self.num_steps += 1

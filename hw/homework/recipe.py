@@ -8,6 +8,7 @@ No answer may be in the process of a recipe, for the student's code can read wha
 where a method may call a function that is a TODO too, a `StandIn` takes that one's place.
 """
 
+import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -79,6 +80,20 @@ def gradients(output: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
         torch.zeros_like(tensor) if gradient is None else gradient
         for tensor, gradient in zip(tensors, found, strict=True)
     ]
+
+
+def as_seen(observations: Tensor, shape: Sequence[int]) -> Tensor:
+    """Observations (B, *shape) as a network takes them: floats (B, F); bytes are divided by 255.
+
+    Raises:
+        ValueError: they are of another shape, at which a convolution would fail too.
+    """
+    batch_shape = observations.shape[: max(observations.ndim - len(shape), 0)]
+    if observations.shape != (*batch_shape, *shape):
+        found = tuple(observations.shape)
+        raise ValueError(f"a network got observations of shape {found}, not (B, *{tuple(shape)})")
+    floats = observations / 255 if observations.dtype == torch.uint8 else observations
+    return floats.reshape(*batch_shape, math.prod(shape))
 
 
 def to_array(name: str, value: Any) -> np.ndarray:

@@ -117,7 +117,7 @@ class EnvRunner:
         under the old episode's true next observation, with termination and truncation kept apart.
 
         Args:
-            rewards: (N,), as the task gave them.
+            rewards: (N,), as the task gave them, of any float type; returns are summed in float64.
             dones, truncateds: (N,) bool; both may be true. They are left as they are.
 
         Returns:

@@ -27,7 +27,7 @@ th, td { border-bottom: 1px solid var(--line); padding: .3rem .9rem .3rem 0; tex
 table.pairs td { overflow-wrap: anywhere; }
 pre { background: var(--code); padding: .7rem; border-radius: 6px; white-space: pre-wrap;
   overflow-wrap: anywhere; font-size: .88rem; }
-div.pictures { display: flex; flex-wrap: wrap; gap: 0 1.5rem; }
+div.media { display: flex; flex-wrap: wrap; gap: 0 1.5rem; }
 figure { margin: 1rem 0; max-width: 28rem; }
 img, video { max-width: 100%; height: auto; background: #fff; }
 summary { cursor: pointer; }
@@ -43,16 +43,16 @@ summary { cursor: pointer; }
 <h2>{{ section.title }}</h2>
 {% if section.text %}<p>{{ section.text }}</p>{% endif %}
 {% if section.commands %}<pre>{{ section.commands | join("\n") }}</pre>{% endif %}
-{% if section.pictures %}<div class="pictures">{% endif %}
+{% if section.pictures or section.videos %}<div class="media">{% endif %}
 {% for picture in section.pictures %}
 <figure><img src="{{ picture.address }}" alt="{{ picture.caption }}">
 <figcaption>{{ picture.caption }}</figcaption></figure>
 {% endfor %}
-{% if section.pictures %}</div>{% endif %}
 {% for video in section.videos %}
-<figure><video controls preload="metadata" src="{{ video.address }}"></video>
+<figure><video controls preload="auto" src="{{ video.address }}"></video>
 <figcaption>{{ video.caption }}</figcaption></figure>
 {% endfor %}
+{% if section.pictures or section.videos %}</div>{% endif %}
 {% for table in section.tables %}
 {% if table.is_folded %}<details><summary>{{ table.caption }}</summary>{% elif table.caption %}
 <p>{{ table.caption }}</p>{% endif %}

@@ -1,8 +1,9 @@
 """Returns and advantages of collected steps, all time steps at once.
 
 Shapes: T time, always the first axis; N envs. Every (T,) may as well be (T, N). `dones` marks
-termination alone and `truncateds` a time limit, both as booleans or as 0 and 1. An episode ends
-where either is set. Gradient flows wherever the arguments carry it.
+termination alone and `truncateds` a time limit, both as booleans or as 0 and 1, integers or floats.
+An episode ends where either is set. Discounts are in [0, 1]. Results are of the rewards' type; the
+arguments are constants, so that no gradient need flow.
 """
 
 import torch
@@ -98,8 +99,8 @@ def gae(
         rewards, dones, truncateds: (T,).
         values: V(s_t), (T,).
         next_values: V(s_{t+1}), (T,), of the observation that the step led to, in the same episode:
-            where an episode ended it is not values[t + 1]. After a step that is done it may be any
-            finite number.
+            where an episode ended it is not values[t + 1], and it need not be so elsewhere either.
+            After a step that is done it may be any finite number.
         gae_lambda: lambda, in [0, 1].
 
     Returns:
@@ -158,8 +159,8 @@ def normalize(advantages: Tensor) -> Tensor:
         advantages: of any shape.
 
     Returns:
-        of the same shape. All zeros if there is one element only, or if all are equal (also where
-        the mean of equal numbers is rounded).
+        of the same shape. All zeros if there is one element only, or if all are equal and so is
+        their mean, once rounded.
     """
     if advantages.numel() < 2:
         return torch.zeros_like(advantages)

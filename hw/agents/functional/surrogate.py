@@ -22,8 +22,7 @@ def clipped_surrogate(ratios: Tensor, advantages: Tensor, clip_ratio: float | Te
         clip_ratio: eps, a number or a 0-d tensor.
 
     Returns:
-        objectives (B,); gradient flows into the ratios as said, and into the advantages if they
-        carry it.
+        objectives (B,); gradient flows into the ratios as said. The advantages are constants.
 
     Source: Schulman et al. 2017, "Proximal policy optimization algorithms", eq. 7.
     """
@@ -69,7 +68,7 @@ def approximate_kl(log_ratios: Tensor) -> Tensor:
         log_ratios: log r = log pi_new(a | s) - log pi_old(a | s), (B,).
 
     Returns:
-        scalar, at least 0 but for rounding; gradient flows into the log-ratios.
+        scalar, at least 0 but for rounding; a metric, which needs no gradient.
 
     Source: Schulman 2020, "Approximating KL divergence", estimator k3.
     """

@@ -103,6 +103,7 @@ def random_subset_min_backup(q_values: Tensor, subset_size: int) -> Tensor:
 
     Args:
         subset_size: M of the K critics, drawn without replacement, the same for the whole batch.
+            Every subset is as likely as any other, whatever came before.
     Source: Chen et al. 2021, "Randomized Ensembled Double Q-Learning", algorithm 1.
     """
     subset = torch.randperm(len(q_values), device=q_values.device)[:subset_size]
@@ -115,11 +116,12 @@ def squared_td_loss(q_values: Tensor, targets: Tensor, weights: Tensor | None = 
         L = sum_k 1/B sum_b w_b (Q_kb - y_kb)^2
 
     Args:
-        q_values, targets: (K, B).
+        q_values: (K, B).
+        targets: (K, B), which carry no gradient.
         weights: (B,), or None for all ones.
 
     Returns:
-        scalar; gradient flows into whichever of the two carries it.
+        scalar; gradient flows into `q_values`.
     """
     assert q_values.shape == targets.shape, (q_values.shape, targets.shape)
     squared = (q_values - targets).square()
