@@ -43,7 +43,8 @@ from course.grader.wire import ProtocolError, decode, encode
 from course.grader.worker import MAX_JOB_HEADER
 from course.handout.tree import make_handout
 from course.manifest import Assignment, Todo
-from hw.homework.submission import MAX_FILE_BYTES, read_submission
+from hw.homework.intake import read_submission
+from hw.homework.rules import MAX_FILE_BYTES
 from hw.infrastructure.errors import UserError
 
 PACKAGES = ("torch", "numpy", "gymnasium")

@@ -9,7 +9,7 @@ from course.handout.blanking import take_out
 from course.handout.notebook import make_notebook
 from course.handout.public_tests import make_public_tests
 from course.manifest import Assignment, Todo, load_course
-from hw.homework.submission import declaration
+from hw.homework.sources import declaration
 from hw.infrastructure.errors import UserError
 
 ALWAYS = ["LICENSE", "hw/**/*.py"]

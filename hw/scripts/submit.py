@@ -15,23 +15,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hw.homework.submission import (
+from hw.homework.intake import Intake
+from hw.homework.rules import (
     MANIFEST,
     MAX_BYTES,
     MAX_FILE_BYTES,
     REPORTS,
     RUN_FILES,
-    AssignmentSummary,
-    Intake,
     Problem,
-    Run,
+    why_forbidden,
+)
+from hw.homework.run_files import Run, read_run
+from hw.homework.submission import (
+    AssignmentSummary,
     Submission,
     checksums,
-    read_run,
     read_summary,
     todo_states,
     validate,
-    why_forbidden,
 )
 from hw.infrastructure.errors import UserError
 

@@ -37,7 +37,7 @@ from course.grader.records import Record, gradescope, todo_row
 from course.grader.sandbox import FIRST_UID, TIERS, Sandbox, missing_for
 from course.grader.session import as_source
 from course.manifest import load_assignment
-from hw.homework.submission import read_submission
+from hw.homework.intake import read_submission
 from hw.infrastructure.errors import UserError
 
 # One after the other: they look for what another has left in /tmp.

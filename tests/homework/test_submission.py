@@ -15,22 +15,18 @@ from pathlib import Path
 import pytest
 
 from hw.homework import submission as module
+from hw.homework.intake import open_submission, read_submission
+from hw.homework.rules import Problem, check_name, why_forbidden
+from hw.homework.run_files import read_run
+from hw.homework.sources import declaration, read_source
 from hw.homework.submission import (
     AssignmentSummary,
-    Problem,
     Submission,
     TodoSummary,
-    check_name,
     checksums,
-    declaration,
-    open_submission,
-    read_run,
-    read_source,
-    read_submission,
     read_summary,
     todo_states,
     validate,
-    why_forbidden,
 )
 from hw.infrastructure.errors import UserError
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from hw.homework.submission import declaration, read_submission, read_summary, validate
+from hw.homework.intake import read_submission
+from hw.homework.sources import declaration
+from hw.homework.submission import read_summary, validate
 from hw.infrastructure.errors import UserError
 from hw.scripts import submit
 
