@@ -438,8 +438,8 @@ class SoftActorCritic(BaseAgent):
     def update_target_critic(self) -> None:
         """Hard update: target critics <- critics.
 
-        The values are copied into the target critics' own parameters, which stay the same objects,
-        without gradient.
+        The values are copied into the target critics' own parameters, which stay the same objects
+        in the same memory (compiled steps hold on to it), without gradient.
         """
         hard_update(self.target_critic_parameters, self.critic_parameters)
 

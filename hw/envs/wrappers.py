@@ -141,6 +141,8 @@ class TimeLimit(gym.Wrapper):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Act, and count the step in `self.num_steps`; truncate step `max_steps` and any after it.
 
+        It never resets: the caller does.
+
         Only `truncated` is ever changed, from False to True: the environment may have a limit of
         its own, and the first of the two to be reached holds. Where the episode terminates in the
         very step that reaches the limit, both are True.

@@ -66,7 +66,8 @@ class EpisodeBuffer:
 
         `self.num_finished_steps` grows by its length, and `self.first_rows[lane]` becomes the row
         in which the lane's next episode will begin. Rows count from 0, and there are
-        `len(self.steps)` of them. Lanes that go on are left alone.
+        `len(self.steps)` of them. Lanes that go on are left alone. A full buffer makes no
+        difference.
 
         Args:
             dones, truncateds: (N,) of that row; both may be true.

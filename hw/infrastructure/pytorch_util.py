@@ -180,7 +180,7 @@ def build_mlp(
     activation: str = "tanh",
     output_activation: str = "identity",
 ) -> nn.Sequential:
-    """A multilayer perceptron: (B, input_size) -> (B, output_size).
+    """A multilayer perceptron: (B, input_size) -> (B, output_size), for any leading shape B.
 
         h_0 = x,    h_i = activation(W_i h_{i-1} + b_i)   for i = 1 .. n_layers
         y = output_activation(W h_{n_layers} + b)

@@ -65,6 +65,35 @@ FRAME_STACK = [
             self.frames = [*self.frames[1:], np.array(observation)]
         """,
     ),
+    Misconception(
+        todo="FrameStack.push",
+        name="takes the observation's type",
+        hint="An environment may return float64 where its space says float32. Of which type are "
+        "the frames then?",
+        body="""
+            newest = np.asarray(observation)[np.newaxis]
+            self.frames = np.concatenate((self.frames[1:], newest), axis=0)
+        """,
+    ),
+    Misconception(
+        todo="FrameStack.push",
+        name="made of pixels",
+        hint="Not every observation is an image. What becomes of -0.5?",
+        body="""
+            self.frames = np.roll(self.frames, -1, axis=0)
+            self.frames[-1] = observation.astype(np.uint8)
+        """,
+    ),
+    Misconception(
+        todo="FrameStack.push",
+        name="nothing new, nothing moves",
+        hint="What does a stack show of something that stands still? Count its frames by hand.",
+        body="""
+            if not np.array_equal(self.frames[-1], observation):
+                self.frames[:-1] = self.frames[1:]
+                self.frames[-1] = observation
+        """,
+    ),
 ]
 
 TIME_LIMIT = [
@@ -175,6 +204,64 @@ TIME_LIMIT = [
             truncated = truncated or self.num_steps >= self.max_steps
             if done or truncated:
                 self.num_steps = 0
+            return observation, reward, done, truncated, info
+        """,
+    ),
+    Misconception(
+        todo="TimeLimit.step",
+        name="notes the limit in the info",
+        hint="What does the card say of the info? It belongs to the environment.",
+        body="""
+            observation, reward, done, truncated, info = self.env.step(action)
+            self.num_steps += 1
+            truncated = truncated or self.num_steps >= self.max_steps
+            info["TimeLimit.truncated"] = truncated
+            return observation, reward, done, truncated, info
+        """,
+    ),
+    Misconception(
+        todo="TimeLimit.step",
+        name="passes on a part of the info",
+        hint="Wrappers and loggers further out read keys that you do not know of.",
+        body="""
+            observation, reward, done, truncated, info = self.env.step(action)
+            self.num_steps += 1
+            truncated = truncated or self.num_steps >= self.max_steps
+            return observation, reward, done, truncated, {"row": info["row"]}
+        """,
+    ),
+    Misconception(
+        todo="TimeLimit.step",
+        name="whole actions only",
+        hint="Actions may be numbers of any kind, and vectors. Who asked for another type?",
+        body="""
+            observation, reward, done, truncated, info = self.env.step(int(action))
+            self.num_steps += 1
+            truncated = truncated or self.num_steps >= self.max_steps
+            return observation, reward, done, truncated, info
+        """,
+    ),
+    Misconception(
+        todo="TimeLimit.step",
+        name="the reward in float32",
+        hint="Which of the results may change? How many digits does your reward have left?",
+        body="""
+            observation, reward, done, truncated, info = self.env.step(action)
+            self.num_steps += 1
+            truncated = truncated or self.num_steps >= self.max_steps
+            return observation, float(np.float32(reward)), done, truncated, info
+        """,
+    ),
+    Misconception(
+        todo="TimeLimit.step",
+        name="resets the environment itself",
+        hint="Who resets after an episode? Twice is once too often: seeds are then lost.",
+        body="""
+            observation, reward, done, truncated, info = self.env.step(action)
+            self.num_steps += 1
+            truncated = truncated or self.num_steps >= self.max_steps
+            if done or truncated:
+                self.env.reset()
             return observation, reward, done, truncated, info
         """,
     ),
@@ -377,6 +464,139 @@ ENV_RUNNER = [
         + """
     return episodes[:1]
 """,
+    ),
+    Misconception(
+        todo="EnvRunner.count_step",
+        name="rewards rounded to float32",
+        hint="How many digits of a long sum of rewards are left?",
+        body="""
+            self.episode_returns += rewards.astype(np.float32)
+            self.episode_lengths += 1
+            ended = dones | truncateds
+            if not ended.any():
+                return []
+            episodes = [
+                Episode(
+                    float(self.episode_returns[i]),
+                    int(self.episode_lengths[i]),
+                    int(self.episode_seeds[i]),
+                )
+                for i in np.flatnonzero(ended)
+            ]
+            self._begin_episodes(ended)
+            return episodes
+        """,
+    ),
+    Misconception(
+        todo="EnvRunner.count_step",
+        name="reports the return in float32",
+        hint="How many digits does the return have that you report?",
+        body="""
+            self.episode_returns += rewards
+            self.episode_lengths += 1
+            ended = dones | truncateds
+            if not ended.any():
+                return []
+            episodes = [
+                Episode(
+                    float(np.float32(self.episode_returns[i])),
+                    int(self.episode_lengths[i]),
+                    int(self.episode_seeds[i]),
+                )
+                for i in np.flatnonzero(ended)
+            ]
+            self._begin_episodes(ended)
+            return episodes
+        """,
+    ),
+    Misconception(
+        todo="EnvRunner.count_step",
+        name="rounds the return",
+        hint="Who asked for rounding?",
+        body="""
+            self.episode_returns += rewards
+            self.episode_lengths += 1
+            ended = dones | truncateds
+            if not ended.any():
+                return []
+            episodes = [
+                Episode(
+                    round(float(self.episode_returns[i]), 3),
+                    int(self.episode_lengths[i]),
+                    int(self.episode_seeds[i]),
+                )
+                for i in np.flatnonzero(ended)
+            ]
+            self._begin_episodes(ended)
+            return episodes
+        """,
+    ),
+    Misconception(
+        todo="EnvRunner.count_step",
+        name="leaves out episodes without reward",
+        hint="Where rewards are rare, most episodes return 0. Have they not ended?",
+        body="""
+            self.episode_returns += rewards
+            self.episode_lengths += 1
+            ended = dones | truncateds
+            if not ended.any():
+                return []
+            episodes = [
+                Episode(
+                    float(self.episode_returns[i]),
+                    int(self.episode_lengths[i]),
+                    int(self.episode_seeds[i]),
+                )
+                for i in np.flatnonzero(ended)
+                if self.episode_returns[i]
+            ]
+            self._begin_episodes(ended)
+            return episodes
+        """,
+    ),
+    Misconception(
+        todo="EnvRunner.count_step",
+        name="sums in the rewards' type",
+        hint="Rewards may come in float32. Of which type is the sum of many of them?",
+        body="""
+            self.episode_returns = self.episode_returns.astype(rewards.dtype) + rewards
+            self.episode_lengths += 1
+            ended = dones | truncateds
+            if not ended.any():
+                return []
+            episodes = [
+                Episode(
+                    float(self.episode_returns[i]),
+                    int(self.episode_lengths[i]),
+                    int(self.episode_seeds[i]),
+                )
+                for i in np.flatnonzero(ended)
+            ]
+            self._begin_episodes(ended)
+            return episodes
+        """,
+    ),
+    Misconception(
+        todo="EnvRunner.count_step",
+        name="cuts large rewards",
+        hint="The return is the task's own. Who asked for a limit?",
+        body="""
+            self.episode_returns += np.clip(rewards, -100.0, 100.0)
+            self.episode_lengths += 1
+            ended = dones | truncateds
+            if not ended.any():
+                return []
+            episodes = [
+                Episode(
+                    float(self.episode_returns[i]),
+                    int(self.episode_lengths[i]),
+                    int(self.episode_seeds[i]),
+                )
+                for i in np.flatnonzero(ended)
+            ]
+            self._begin_episodes(ended)
+            return episodes
+        """,
     ),
 ]
 
@@ -609,6 +829,51 @@ REPLAY = [
             return self._read(self.generator.integers(self._oldest(), self.num_inserted, size=size))
         """,
     ),
+    Misconception(
+        todo="ReplayBuffer.next_slots",
+        name="slots in int16",
+        hint="How large is the largest slot of a buffer of a million?",
+        body="""
+            first = self.num_inserted % self.capacity
+            return ((first + np.arange(num_lanes)) % self.capacity).astype(np.int16)
+        """,
+    ),
+    Misconception(
+        todo="ReplayBuffer.sample",
+        name="with replacement only where the batch is large",
+        hint="How likely is it that the second of two draws repeats the first? Does your batch of "
+        "two know of that?",
+        body="""
+            self._check_filled()
+            held = np.arange(self._oldest(), self.num_inserted)
+            is_large = 2 * batch_size > len(held)
+            return self._read(self.generator.choice(held, batch_size, replace=is_large))
+        """,
+    ),
+    Misconception(
+        todo="ReplayBuffer.next_slots",
+        name="remembers where it stopped",
+        hint="May the method change the buffer? Call it twice, and insert nothing between.",
+        body="""
+            first = getattr(self, "cursor", self.num_inserted % self.capacity)
+            self.cursor = (first + num_lanes) % self.capacity
+            return (first + np.arange(num_lanes)) % self.capacity
+        """,
+    ),
+    Misconception(
+        todo="ReplayBuffer.sample",
+        name="not what the last batch began with",
+        hint="Is a draw independent of those of the batch before?",
+        body="""
+            self._check_filled()
+            first, end = self._oldest(), self.num_inserted
+            numbers = self.generator.integers(first, end, size=batch_size)
+            while len(self) > 1 and numbers[0] == getattr(self, "last", None):
+                numbers[0] = self.generator.integers(first, end)
+            self.last = numbers[0]
+            return self._read(numbers)
+        """,
+    ),
 ]
 
 MERGE = [
@@ -757,6 +1022,33 @@ MERGE = [
             self.variance = (self.count * self.variance + count * variance + between) / n
             self.mean = self.mean + delta * count / n
             self.count = n
+        """,
+    ),
+    Misconception(
+        todo="RunningMeanStd.merge",
+        name="a smallest variance",
+        hint="Who adds an epsilon, and where? What is the variance of numbers in millionths?",
+        body="""
+            total = self.count + count
+            delta = mean - self.mean
+            between = delta**2 * (self.count * count / total)
+            variance = (self.count * self.variance + count * variance + between) / total
+            self.mean = self.mean + delta * (count / total)
+            self.variance = np.maximum(variance, 1e-9)
+            self.count = total
+        """,
+    ),
+    Misconception(
+        todo="RunningMeanStd.merge",
+        name="forgets beyond a million",
+        hint="How much does the next sample weigh after a billion of them?",
+        body="""
+            total = self.count + count
+            delta = mean - self.mean
+            between = delta**2 * (self.count * count / total)
+            self.variance = (self.count * self.variance + count * variance + between) / total
+            self.mean = self.mean + delta * (count / total)
+            self.count = min(total, 1_000_000)
         """,
     ),
 ]
@@ -1049,6 +1341,37 @@ EPISODE_BUFFER = [
             return batch
         """,
     ),
+    Misconception(
+        todo="EpisodeBuffer.take",
+        name="everything in float32",
+        hint="Of which type are images in the buffer, and in your batch?",
+        body="""
+            if not self.is_full:
+                raise ValueError("not full")
+            batch = {
+                name: np.concatenate([rows[first:end, lane] for lane, first, end in self.finished])
+                for name, rows in self.steps.rows().items()
+            }
+            for name in ("observations", "next_observations"):
+                batch[name] = batch[name].astype(np.float32)
+            self._forget_finished()
+            return batch
+        """,
+    ),
+    Misconception(
+        todo="EpisodeBuffer.record_ends",
+        name="stops when the buffer is full",
+        hint="A full buffer takes more steps in until it is emptied. Which episodes end in them?",
+        body="""
+            if self.is_full:
+                return
+            for lane in np.flatnonzero(np.logical_or(dones, truncateds)).tolist():
+                first, end = int(self.first_rows[lane]), len(self.steps)
+                self.finished.append((lane, first, end))
+                self.num_finished_steps += end - first
+                self.first_rows[lane] = end
+        """,
+    ),
 ]
 
 SUM_TREE = [
@@ -1303,6 +1626,51 @@ SUM_TREE = [
                 left, right = self.sums[2 * nodes], self.sums[2 * nodes + 1]
                 goes_right = (u >= left) & (right > 0)
                 u = np.where(goes_right, u - left, u)
+                nodes = 2 * nodes + goes_right
+            return nodes - self.num_leaves
+        """,
+    ),
+    Misconception(
+        todo="SumTree.set",
+        name="small sums become nothing",
+        hint="May a priority be a billionth? What is then the chance of being drawn, when all are?",
+        body="""
+            values = np.broadcast_to(values, leaves.shape)
+            for leaf, value in zip(leaves.tolist(), values, strict=True):
+                node = leaf + self.num_leaves
+                self.sums[node] = value
+                while node > 1:
+                    node //= 2
+                    total = self.sums[2 * node] + self.sums[2 * node + 1]
+                    self.sums[node] = total if total > 1e-6 else 0.0
+        """,
+    ),
+    Misconception(
+        todo="SumTree.find",
+        name="keeps the positions below the total, and no more",
+        hint="Rounding can put a position at the end of a subtree in the middle, too.",
+        body="""
+            remaining = np.minimum(positions, self.total * (1 - 1e-12))
+            nodes = np.ones(remaining.shape, np.int64)
+            for _ in range(self.num_levels):
+                left = self.sums[2 * nodes]
+                goes_right = remaining >= left
+                remaining = remaining - left * goes_right
+                nodes = 2 * nodes + goes_right
+            return nodes - self.num_leaves
+        """,
+    ),
+    Misconception(
+        todo="SumTree.find",
+        name="takes small leaves for nothing",
+        hint="Small against what? All the leaves may be small.",
+        body="""
+            remaining = np.array(positions, np.float64)
+            nodes = np.ones(remaining.shape, np.int64)
+            for _ in range(self.num_levels):
+                left, right = self.sums[2 * nodes], self.sums[2 * nodes + 1]
+                goes_right = (remaining >= left) & (right > 1e-9)
+                remaining = remaining - left * goes_right
                 nodes = 2 * nodes + goes_right
             return nodes - self.num_leaves
         """,
@@ -1571,6 +1939,17 @@ SCHEDULE = [
             return min(max(first + (last - first) * (step - start) / (end - start), 0.0), 1.0)
         """,
     ),
+    Misconception(
+        todo="PiecewiseSchedule.__call__",
+        name="three pieces at most",
+        hint="How many points may a schedule have?",
+        body="""
+            import numpy as np
+
+            steps, values = zip(*self.points[:4], strict=True)
+            return float(np.interp(step, steps, values))
+        """,
+    ),
 ]
 
 MLP = [
@@ -1739,6 +2118,49 @@ MLP = [
             layers += [nn.Linear(input_size, output_size), make_activation(output_activation)]
 
             return nn.Sequential(*layers).to(device).requires_grad_(False)
+        """,
+    ),
+    Misconception(
+        todo="build_mlp",
+        name="flattens the inputs",
+        hint="May the inputs have several leading axes? Which of them does your first layer leave?",
+        body="""
+            layers = [nn.Flatten()]
+            for _ in range(n_layers):
+                layers += [nn.Linear(input_size, size), make_activation(activation)]
+                input_size = size
+            layers += [nn.Linear(input_size, output_size), make_activation(output_activation)]
+            return nn.Sequential(*layers).to(device)
+        """,
+    ),
+    Misconception(
+        todo="build_mlp",
+        name="bounded output activations only",
+        hint="Which names may the output activation have? The card says where they stand.",
+        body="""
+            layers = []
+            for _ in range(n_layers):
+                layers += [nn.Linear(input_size, size), make_activation(activation)]
+                input_size = size
+            layers.append(nn.Linear(input_size, output_size))
+            if output_activation in ("tanh", "sigmoid", "selu"):
+                layers.append(make_activation(output_activation))
+            return nn.Sequential(*layers).to(device)
+        """,
+    ),
+    Misconception(
+        todo="build_mlp",
+        name="an output layer that begins smaller",
+        hint="Whose initialisation does the card ask for, and of which layers?",
+        body="""
+            layers = []
+            for _ in range(n_layers):
+                layers += [nn.Linear(input_size, size), make_activation(activation)]
+                input_size = size
+            layers.append(nn.Linear(input_size, output_size))
+            layers[-1].weight.data *= 0.9
+            layers.append(make_activation(output_activation))
+            return nn.Sequential(*layers).to(device)
         """,
     ),
 ]

@@ -25,7 +25,7 @@ def flags(*rows: str) -> np.ndarray:
     is_array="whether `frames` is still an array",
 )
 def push(random: RandomState) -> Iterator[ProbeCase]:
-    """Vectors and images, few and many frames, one."""
+    """Vectors and images, few and many frames, one; fractions, and a type of their own."""
 
     def inputs(num_frames: int, shape: tuple[int, ...], dtype: type, num_steps: int) -> dict:
         return {
@@ -39,15 +39,35 @@ def push(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("single numbers", inputs(5, (), np.float64, 7), is_hidden=True)
     yield ProbeCase("as many frames as rows", inputs(3, (3, 3), np.uint8, 3), is_hidden=True)
 
+    def fractions(num_frames: int, shape: tuple[int, ...], observed: type) -> dict:
+        return {
+            "frames": normal(random, num_frames, *shape),
+            "observations": normal(random, 3, *shape).astype(observed),
+        }
+
+    yield ProbeCase("fractions and negative numbers", fractions(3, (2,), np.float32))
+    still = fractions(3, (2,), np.float32)
+    still["observations"] = np.repeat(still["observations"][:1], 4, axis=0)
+    yield ProbeCase("the same observation again and again", still, is_hidden=True)
+    yield ProbeCase("float64 observations in a space of float32", fractions(2, (3,), np.float64))
+    yield ProbeCase(
+        "a single frame, float64 observations", fractions(1, (2, 2), np.float64), is_hidden=True
+    )
+
 
 @probe(
     "TimeLimit.step",
+    rtol=1e-9,
+    atol=1e-12,
     truncateds="truncated, step by step",
     dones="done, step by step",
     rewards="the rewards",
     observations="the observations",
     rows="what the infos say",
+    infos_are_kept="whether each info holds all that the environment said",
+    info_sizes="the number of keys of each info",
     num_steps="the number of steps of the episode",
+    num_resets="how often the environment has been reset, after each step",
 )
 def time_limit_step(random: RandomState) -> Iterator[ProbeCase]:
     """Limits of the wrapper and of the environment, terminations before and at the limit."""
@@ -80,6 +100,7 @@ def time_limit_step(random: RandomState) -> Iterator[ProbeCase]:
 @probe(
     "EnvRunner.count_step",
     rtol=1e-9,
+    atol=1e-9,
     episodes="the episodes (step, return, length, seed)",
     are_plain="whether return, length and seed are a float, an int and an int of Python",
     returns="the returns of the episodes under way, after each step",
@@ -91,7 +112,7 @@ def time_limit_step(random: RandomState) -> Iterator[ProbeCase]:
     stored_truncateds="the stored truncateds",
 )
 def count_step(random: RandomState) -> Iterator[ProbeCase]:
-    """Terminations and truncations apart, together, everywhere, nowhere."""
+    """Terminations and truncations apart, together, everywhere, nowhere; all sorts of rewards."""
 
     def inputs(dones: np.ndarray, truncateds: np.ndarray) -> dict:
         return {
@@ -126,11 +147,18 @@ def count_step(random: RandomState) -> Iterator[ProbeCase]:
     ends[:, 7] = False
     ends[0, 10], ends[1, 10] = [1, 0, 1, 0, 0], [0, 1, 1, 0, 0]
     yield ProbeCase("forty steps of five environments", inputs(*ends), is_hidden=True)
+    ends = flags("...", "x.x", ".x.", "..x"), flags("x..", "...", "x..", "xx.")
+    yield ProbeCase("no rewards", inputs(*ends) | {"rewards": np.zeros((4, 3))}, is_hidden=True)
+    many_digits = {"rewards": 1e6 * random.standard_normal((4, 3))}
+    yield ProbeCase("rewards of many digits", inputs(*ends) | many_digits, is_hidden=True)
+    narrow = {"rewards": normal(random, 4, 3)}
+    yield ProbeCase("rewards in float32", inputs(*ends) | narrow, is_hidden=True)
 
 
 @probe(
     "ReplayBuffer.next_slots",
     slots="the slots",
+    slots_again="the slots of a second call, nothing inserted since",
     memory="which lane lies in each slot afterwards",
     num_inserted="the number of transitions inserted",
 )
@@ -152,6 +180,8 @@ def next_slots(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("one lane, last slot", inputs(lap + capacity - 1, 1), is_hidden=True)
     yield ProbeCase("as many lanes as slots", inputs(lap + 4, capacity), is_hidden=True)
     yield ProbeCase("more lanes than slots", inputs(lap + 1, 2 * capacity + 3), is_hidden=True)
+    large = {"capacity": 33_000, "num_inserted": 33_000 * 3 - 2, "num_lanes": 4}
+    yield ProbeCase("tens of thousands of slots", large, is_hidden=True)
 
 
 @probe(
@@ -160,6 +190,8 @@ def next_slots(random: RandomState) -> Iterator[ProbeCase]:
     is_even="whether each transition is drawn as often as the others",
     are_independent="whether a draw says nothing of the next one, nor of one further on",
     has_repeats="whether a batch may hold a transition twice",
+    small_batches_repeat="whether batches far smaller than the buffer do so as often as chance",
+    small_batches_are_independent="whether such a batch says nothing of the next one",
     follows_the_seed="whether two buffers of the same seed give the same batch",
     differs_by_seed="whether two buffers of different seeds give different batches",
     differs_next_time="whether the next batch differs",
@@ -199,14 +231,14 @@ def replay_sample(random: RandomState) -> Iterator[ProbeCase]:
 @probe(
     "RunningMeanStd.merge",
     rtol=1e-7,
-    atol=1e-9,
+    atol=1e-13,
     mean="the mean after each batch",
     variance="the variance after each batch",
     count="the count after each batch",
     arguments="the mean and variance handed in, after the call",
 )
 def merge(random: RandomState) -> Iterator[ProbeCase]:
-    """The first batch, batches of different sizes, single samples, a large mean."""
+    """The first batch, batches of different sizes, single samples, large and small numbers."""
 
     def inputs(count: int, counts: list[int], shape: tuple[int, ...], offset: float = 0.0) -> dict:
         def draw(*sizes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -234,6 +266,11 @@ def merge(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase(
         "a mean that is large against the spread", inputs(9, [8, 30], (4,), 3e6), is_hidden=True
     )
+    yield ProbeCase("billions of samples", inputs(3 * 10**9, [10**9, 5], (2,)), is_hidden=True)
+    small = inputs(5, [7, 1, 12], (3,))
+    for name, factor in (("mean", 1e-5), ("variance", 1e-10)):
+        small |= {key: factor * small[key] for key in (name, f"{name}s")}
+    yield ProbeCase("very small numbers", small, is_hidden=True)
 
 
 @probe(
@@ -244,10 +281,16 @@ def merge(random: RandomState) -> Iterator[ProbeCase]:
     num_finished_steps="the number of steps of finished episodes, after each step",
 )
 def record_ends(random: RandomState) -> Iterator[ProbeCase]:
-    """Terminations and truncations apart, together, everywhere, nowhere, and after a take."""
+    """Terminations and truncations apart, together, everywhere, nowhere; a take; a full buffer."""
 
-    def inputs(dones: np.ndarray, truncateds: np.ndarray, num_steps_before_take: int = 0) -> dict:
+    def inputs(
+        dones: np.ndarray,
+        truncateds: np.ndarray,
+        num_steps_before_take: int = 0,
+        num_steps: int = 10_000,
+    ) -> dict:
         return {
+            "num_steps": num_steps,
             "dones": dones,
             "truncateds": truncateds,
             "num_steps_before_take": num_steps_before_take,
@@ -282,6 +325,7 @@ def record_ends(random: RandomState) -> Iterator[ProbeCase]:
     ends = random.rand(2, 50, 4) < 0.12
     ends[0, 20], ends[1, 20] = [0, 1, 1, 0], [1, 0, 1, 0]
     yield ProbeCase("fifty steps of four lanes", inputs(*ends, 23), is_hidden=True)
+    yield ProbeCase("a buffer that has long been full", inputs(*ends, 23, 3), is_hidden=True)
 
 
 def spans_of(ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -349,6 +393,11 @@ def take(random: RandomState) -> Iterator[ProbeCase]:
     ends[0, :5] = flags("...", "..x", "...", "x..", "...")
     ends[1, 30, 1] = True
     yield ProbeCase("forty steps of three lanes", inputs(20, *ends), is_hidden=True)
+    images = inputs(3, flags("..", ".x", "..", "x."), flags("..", "..", "..", ".x"))
+    for name in ("observations", "next_observations"):
+        images[name] = random.randint(256, size=(4, 2, 2, 3)).astype(np.uint8)
+    images["actions"] = normal(random, 4, 2, 2)
+    yield ProbeCase("images, actions of two components", images, is_hidden=True)
 
 
 def tree_sums(values: np.ndarray) -> np.ndarray:
@@ -405,6 +454,9 @@ def tree_set(random: RandomState) -> Iterator[ProbeCase]:
     huge = uniform(5)
     huge[2] = 1e17
     yield ProbeCase("a huge value becomes a small one", inputs(huge, [2], [3]), is_hidden=True)
+    tiny = inputs(1e-9 * uniform(8), [1, 6, 3], [0, 6])
+    tiny |= {name: 1e-9 * tiny[name] for name in ("values", "other_value")}
+    yield ProbeCase("very small values", tiny, is_hidden=True)
 
 
 @probe(
@@ -413,7 +465,7 @@ def tree_set(random: RandomState) -> Iterator[ProbeCase]:
     sums_are_kept="whether the tree is as before",
 )
 def tree_find(random: RandomState) -> Iterator[ProbeCase]:
-    """Borders between leaves, leaves of nothing, positions at the total and beyond."""
+    """Borders between leaves, leaves of nothing, positions at ends of subtrees and beyond."""
 
     def inputs(values: np.ndarray, positions: np.ndarray) -> dict:
         return {
@@ -451,6 +503,22 @@ def tree_find(random: RandomState) -> Iterator[ProbeCase]:
     many = random.uniform(0.1, 2.0, 300) * (random.rand(300) < 0.5)
     many[5] = 1.0
     yield ProbeCase("half of many are nothing", inputs(many, anywhere(many, 64)), is_hidden=True)
+    tiny = 1e-10 * values
+    yield ProbeCase("very small values", inputs(tiny, anywhere(tiny, 12)), is_hidden=True)
+    a, b = pair_that_rounds_up(random)
+    yield ProbeCase(
+        "rounding leads to the end of a subtree whose last leaf is nothing",
+        inputs(np.array([a, 0.0, b, 0.0, 1.0]), np.array([np.nextafter(a + b, 0.0)])),
+        is_hidden=True,
+    )
+
+
+def pair_that_rounds_up(random: RandomState) -> tuple[float, float]:
+    """a, b such that the number next below a + b, less a, rounds to b."""
+    while True:
+        a, b = random.uniform(0.1, 2.0, 2)
+        if np.nextafter(a + b, 0.0) - a >= b:
+            return a, b
 
 
 @probe(
@@ -504,7 +572,7 @@ def importance_weights(random: RandomState) -> Iterator[ProbeCase]:
     is_float="whether each value is a float",
 )
 def schedule_value(random: RandomState) -> Iterator[ProbeCase]:
-    """At, before, after and between points; one point; whole numbers."""
+    """At, before, after and between points; one point, many; whole numbers."""
 
     def inputs(points: list[list[float]]) -> dict:
         first, last = points[0][0], points[-1][0]
@@ -524,12 +592,15 @@ def schedule_value(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase(
         "millions of steps", inputs([[7, 0.3], [10**6, value()], [10**7, 0.1]]), is_hidden=True
     )
+    many = [[10 * i + 5, value()] for i in range(12)]
+    yield ProbeCase("twelve points", inputs(many), is_hidden=True)
 
 
 @probe(
     "build_mlp",
     shapes="the shapes of the weights, one after the other",
     y="the outputs",
+    y_of_two_axes="the outputs of the same inputs along two leading axes",
     gradient="the gradient in the inputs",
     is_on_device="whether the weights are on the device",
     num_linear_maps="the number of linear maps in the Sequential",
@@ -562,3 +633,6 @@ def mlp(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase(
         "layers as wide as the input", inputs(5, 5, 3, 5, "leaky_relu", "selu"), is_hidden=True
     )
+    for name in ("relu", "leaky_relu", "softplus"):
+        one_layer = inputs(3, 4, 1, 6, "tanh", name)
+        yield ProbeCase(f"an output activation: {name}", one_layer, is_hidden=True)

@@ -24,30 +24,38 @@ from hw.infrastructure.replay_buffer import ReplayBuffer
 from hw.infrastructure.sum_tree import SumTree
 
 MANY = 20_000  # draws, from which shares are read off
+SMALL_BATCHES = 1_500  # of each size
 
 
 class ScriptedEnv(gym.Env):
     """One environment, in which happens what is written, whatever one does."""
 
     observation_space = Box(-np.inf, np.inf, (2,), np.float64)
-    action_space = Discrete(2)
+    action_space = Box(0.0, np.inf, (), np.float64)
 
     def __init__(self, inputs: Inputs):
         self.rewards, self.dones, self.truncateds = (
             inputs[name].tolist() for name in ("rewards", "dones", "truncateds")
         )
-        self.count = 0
+        self.count = self.num_resets = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         """The numbers of steps do not begin anew."""
+        self.num_resets += 1
         return np.array([self.count, -1.0]), {}
 
-    def step(self, action: int):
+    def step(self, action: float):
         """The next line of the script."""
         row = self.count
         self.count += 1
         observation = np.array([self.count, action], np.float64)
-        return observation, self.rewards[row], self.dones[row], self.truncateds[row], {"row": row}
+        results = observation, self.rewards[row], self.dones[row], self.truncateds[row]
+        return *results, info_of(row)
+
+
+def info_of(row: int) -> dict[str, Any]:
+    """What a `ScriptedEnv` says beside its line of the script."""
+    return {"row": row, "lives": 3 - row, "is_slow": row % 2 == 0}
 
 
 class ScriptedEnvs:
@@ -91,7 +99,7 @@ class ImageEnv(gym.Env):
 def push(inputs: Inputs) -> Outputs:
     """`push` several observations, all in the same array, which is used again in the end."""
     frames, observations = inputs["frames"], inputs["observations"]
-    env = FrameStack(ImageEnv(observations[0]), num_frames=len(frames))
+    env = FrameStack(ImageEnv(frames[0]), num_frames=len(frames))
     env.frames[...] = frames
     memory, stacks = np.empty_like(observations[0]), []
     for observation in observations:
@@ -107,14 +115,15 @@ def push(inputs: Inputs) -> Outputs:
 
 
 def time_limit_step(inputs: Inputs) -> Outputs:
-    """`step` through a script with actions 0, 1, 2, ..., and a reset before some of them."""
+    """`step` through a script with actions 0.5, 1.5, ..., and a reset before some of them."""
     env = TimeLimit(ScriptedEnv(inputs), max_steps=inputs["max_steps"])
-    results, num_steps = [], []
-    for action, is_first in enumerate(inputs["is_first"].tolist()):
+    results, num_steps, num_resets = [], [], []
+    for row, is_first in enumerate(inputs["is_first"].tolist()):
         if is_first:
             env.reset()
-        results.append(env.step(action))
+        results.append(env.step(row + 0.5))
         num_steps.append(env.num_steps)
+        num_resets.append(env.unwrapped.num_resets)
     observations, rewards, dones, truncateds, infos = zip(*results, strict=True)
     return {
         "truncateds": np.array(truncateds),
@@ -122,7 +131,13 @@ def time_limit_step(inputs: Inputs) -> Outputs:
         "rewards": np.array(rewards),
         "observations": np.stack(observations),
         "rows": np.array([info["row"] for info in infos]),
+        "infos_are_kept": [
+            all(info.get(name) == value for name, value in info_of(row).items())
+            for row, info in enumerate(infos)
+        ],
+        "info_sizes": [len(info) for info in infos],
         "num_steps": num_steps,
+        "num_resets": num_resets,
     }
 
 
@@ -156,7 +171,7 @@ def count_step(inputs: Inputs) -> Outputs:
 
 
 def next_slots(inputs: Inputs) -> Outputs:
-    """`next_slots`, and what lies where after writing there."""
+    """`next_slots` twice with nothing inserted between, and what lies where after writing there."""
     buffer = ReplayBuffer(inputs["capacity"])
     buffer.num_inserted = inputs["num_inserted"]
     slots = buffer.next_slots(inputs["num_lanes"])
@@ -164,6 +179,7 @@ def next_slots(inputs: Inputs) -> Outputs:
     memory[slots] = np.arange(inputs["num_lanes"])
     return {
         "slots": np.arange(buffer.capacity)[slots],
+        "slots_again": np.arange(buffer.capacity)[buffer.next_slots(inputs["num_lanes"])],
         "memory": memory,
         "num_inserted": buffer.num_inserted,
     }
@@ -188,6 +204,11 @@ def replay_sample(inputs: Inputs) -> Outputs:
     is_drawn = shares > 0
     small = [np.unique(first_rewards(buffer.sample(len(buffer)))) for _ in range(30)]
     pairs = [numbers[:-1] == numbers[1:], numbers[: MANY // 2] == numbers[MANY // 2 :]]
+    sizes = [2, max(2, len(buffer) // 3)]
+    ends = [
+        np.array([first_rewards(buffer.sample(size))[[0, -1]] for _ in range(SMALL_BATCHES)])
+        for size in sizes
+    ]
     try:
         ReplayBuffer(4).sample(2)
         is_refused = False
@@ -198,6 +219,10 @@ def replay_sample(inputs: Inputs) -> Outputs:
         "is_even": np.abs(shares - is_drawn / is_drawn.sum()) < 0.02,
         "are_independent": [abs(pair.mean() - 1 / is_drawn.sum()) < 0.02 for pair in pairs],
         "has_repeats": min(len(unique) for unique in small) < len(buffer),
+        "small_batches_repeat": [is_share(1 / len(buffer), *pair.T) for pair in ends],
+        "small_batches_are_independent": [
+            is_share(1 / len(buffer), pair[1:, 0], pair[:-1, 0]) for pair in ends
+        ],
         "follows_the_seed": np.array_equal(numbers, same_numbers),
         "differs_by_seed": not np.array_equal(numbers, other_numbers),
         "differs_next_time": not np.array_equal(numbers, next_numbers),
@@ -207,6 +232,12 @@ def replay_sample(inputs: Inputs) -> Outputs:
         "has_num_steps": "num_steps" in batch,
         "num_inserted": buffer.num_inserted,
     }
+
+
+def is_share(expected: float, a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether a and b agree as often as they should, within six standard deviations."""
+    spread = (expected * (1 - expected) / len(a)) ** 0.5
+    return bool(abs((a == b).mean() - expected) < 6 * spread)
 
 
 def first_rewards(batch: dict[str, np.ndarray]) -> np.ndarray:
@@ -253,7 +284,7 @@ def merge(inputs: Inputs) -> Outputs:
 
 def record_ends(inputs: Inputs) -> Outputs:
     """`EpisodeBuffer.insert`, which calls `record_ends`, some steps; perhaps a `take` between."""
-    buffer = EpisodeBuffer(10_000)
+    buffer = EpisodeBuffer(inputs["num_steps"])
     dones, truncateds = inputs["dones"], inputs["truncateds"]
     labels = np.zeros(dones.shape[1])
     finished, first_rows, sizes = [], [], []
@@ -379,20 +410,27 @@ def mlp(inputs: Inputs) -> Outputs:
     torch.manual_seed(inputs["seed"])
     wide = ptu.build_mlp(sizes[0], 50, sizes[2], 60, **activations)
     linear_maps = [layer for layer in wide if isinstance(layer, torch.nn.Linear)]
-    largest = [  # of weights and biases; PyTorch draws both from +- 1 / sqrt(inputs)
-        [p.abs().max().item() * layer.in_features**0.5 for p in (layer.weight, layer.bias)]
+    are_initialised = [  # PyTorch draws weights and biases from +- 1 / sqrt(inputs)
+        [is_uniform(p * layer.in_features**0.5) for p in (layer.weight, layer.bias)]
         for layer in linear_maps
     ]
     return {
         "shapes": shapes,
         "y": y,
+        "y_of_two_axes": network(x.reshape(2, 3, -1)),
         "gradient": gradient,
         "is_on_device": all(on_meta),
         "num_linear_maps": len(linear_maps),
-        "are_initialised": [[0.7 < number <= 1.0 + 1e-6 for number in row] for row in largest],
+        "are_initialised": are_initialised,
         "is_trainable": all(p.requires_grad and p.dtype == torch.float32 for p in wide.parameters())
         and wide.training,
     }
+
+
+def is_uniform(numbers: torch.Tensor) -> bool:
+    """Whether they may be drawn uniformly from [-1, 1]: the largest is near 1, but not above."""
+    largest = numbers.abs().max().item()
+    return max(0.7, 1e-9 ** (1 / numbers.numel())) < largest <= 1.0 + 1e-6
 
 
 RECIPES: dict[str, Recipe] = {

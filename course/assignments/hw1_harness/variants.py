@@ -24,7 +24,7 @@ VARIANTS = [
         todo="FrameStack.push",
         name="concatenate",
         body="""
-            newest = np.asarray(observation)[np.newaxis]
+            newest = np.asarray(observation, self.frames.dtype)[np.newaxis]
             self.frames = np.concatenate((self.frames[1:], newest), axis=0)
         """,
     ),

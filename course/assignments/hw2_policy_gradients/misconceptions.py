@@ -137,6 +137,50 @@ LOG_PROBABILITIES = [
             return -(0.5 * z.square() + self.std.log()).sum(dim=-1) - constant
         """,
     ),
+    Misconception(
+        todo="Categorical.log_prob",
+        name="one axis of samples at most",
+        hint="The card puts no bound on the axes before B. Does your code work with two of them, "
+        "or three?",
+        body="""
+            logits = self.logits
+            if value.dim() > logits.dim() - 1:
+                logits = logits.expand(len(value), *logits.shape)
+            return logits.gather(-1, value.long().unsqueeze(-1)).squeeze(-1)
+        """,
+    ),
+    Misconception(
+        todo="DiagonalNormal.log_prob_of_noise",
+        name="bounds the standard deviations",
+        hint="The card has no bound on std. What is the density of an action whose deviation is "
+        "far smaller than any bound of yours?",
+        body="""
+            constant = noise.shape[-1] * HALF_LOG_2_PI
+            std = self.std.clamp(0.05, 100.0)
+            return -(0.5 * noise.square() + std.log()).sum(dim=-1) - constant
+        """,
+    ),
+    Misconception(
+        todo="DiagonalNormal.log_prob_of_noise",
+        name="bounds the noise",
+        hint="An action far from the mean has a very small density. Which term of the equation "
+        "says how small, and what did you do to it?",
+        body="""
+            constant = noise.shape[-1] * HALF_LOG_2_PI
+            noise = noise.clamp(-30.0, 30.0)
+            return -(0.5 * noise.square() + self.std.log()).sum(dim=-1) - constant
+        """,
+    ),
+    Misconception(
+        todo="DiagonalNormal.log_prob_of_noise",
+        name="adds a small number to std",
+        hint="The standard deviation is positive already. How much is your small number beside a "
+        "std of 1e-5?",
+        body="""
+            constant = noise.shape[-1] * HALF_LOG_2_PI
+            return -(0.5 * noise.square() + (self.std + 1e-7).log()).sum(dim=-1) - constant
+        """,
+    ),
 ]
 
 RETURNS = [
@@ -319,6 +363,103 @@ RETURNS = [
             return to_go.gather(0, first_rows)
         """,
     ),
+    Misconception(
+        todo="reward_to_go",
+        name="divides by powers of the discount",
+        hint="You divide by a power of the discount. What is that with a discount of 0, or after a "
+        "thousand steps?",
+        body="""
+            num_steps, ended = len(rewards), _ended(dones, truncateds)
+            if next_values is not None:
+                is_last = torch.cat([ended[:-1], torch.ones_like(ended[-1:])])
+                bootstraps = is_last & ~dones.bool()
+                rewards = rewards + discount * torch.where(bootstraps, next_values, 0.0)
+            powers = discount ** torch.arange(num_steps, dtype=torch.float64)
+            powers = powers.reshape(-1, *[1] * (rewards.dim() - 1))
+            sums = (rewards * powers).flip(0).cumsum(0).flip(0)
+            after, following = torch.zeros_like(sums), torch.zeros_like(sums[0])
+            for t in reversed(range(num_steps - 1)):
+                following = torch.where(ended[t], sums[t + 1], following)
+                after[t] = following
+            return ((sums - after) / powers).to(rewards.dtype)
+        """,
+    ),
+    Misconception(
+        todo="reward_to_go",
+        name="flags turned round by ~",
+        hint="What is ~1 where the flags are integers? They may be booleans or numbers.",
+        body="""
+            ended = dones.bool() | truncateds.bool()
+            if next_values is not None:
+                is_last = torch.cat([ended[:-1], torch.ones_like(ended[-1:])])
+                goes_on = 1.0 - dones if dones.is_floating_point() else ~dones
+                rewards = rewards + discount * is_last * goes_on * next_values
+            return backward_recurrence(rewards, discount * (~ended).to(rewards.dtype))
+        """,
+    ),
+    Misconception(
+        todo="reward_to_go",
+        name="the returns always as float32",
+        hint="Of which type are your returns, and of which were the rewards?",
+        body="""
+            ended = _ended(dones, truncateds)
+            if next_values is not None:
+                is_last = torch.cat([ended[:-1], torch.ones_like(ended[-1:])])
+                bootstraps = is_last & ~dones.bool()
+                rewards = rewards + discount * torch.where(bootstraps, next_values, 0.0)
+            return backward_recurrence(rewards.float(), discount * (~ended).float())
+        """,
+    ),
+    Misconception(
+        todo="discounted_return",
+        name="divides by powers of the discount",
+        hint="You divide by a power of the discount. What is that with a discount of 0, or after a "
+        "thousand steps?",
+        body="""
+            ended = _ended(dones, truncateds)
+            axes = [1] * (rewards.dim() - 1)
+            powers = discount ** torch.arange(len(rewards), dtype=torch.float64).reshape(-1, *axes)
+            begins = torch.cat([torch.ones_like(ended[:1]), ended[:-1]])
+            episodes = begins.long().cumsum(0) - 1
+            sums = torch.zeros(int(episodes.max()) + 1, *rewards.shape[1:], dtype=torch.float64)
+            sums = sums.scatter_add(0, episodes, rewards.double() * powers)
+            rows = torch.arange(len(rewards)).reshape(-1, *axes).expand_as(rewards)
+            first_rows = torch.where(begins, rows, 0).cummax(dim=0).values
+            returns = sums.gather(0, episodes) / powers.expand_as(rewards).gather(0, first_rows)
+            return returns.to(rewards.dtype)
+        """,
+    ),
+    Misconception(
+        todo="discounted_return",
+        name="an end counts twice where it is both",
+        hint="Done and truncated may both be 1. What is their sum, and what does one less that "
+        "number do?",
+        body="""
+            done, cut = dones.to(rewards.dtype), truncateds.to(rewards.dtype)
+            ended = done + cut
+            returns, following = torch.zeros_like(rewards), torch.zeros_like(rewards[0])
+            for t in reversed(range(len(rewards))):
+                following = rewards[t] + discount * (1 - ended[t]) * following
+                returns[t] = following
+            for t in range(1, len(rewards)):
+                goes_on = 1 - ended[t - 1]
+                returns[t] = (1 - goes_on) * returns[t] + goes_on * returns[t - 1]
+            return returns
+        """,
+    ),
+    Misconception(
+        todo="discounted_return",
+        name="the returns always as float32",
+        hint="Of which type are your returns, and of which were the rewards?",
+        body="""
+            ended = _ended(dones, truncateds)
+            to_go = backward_recurrence(rewards.float(), discount * (~ended).float())
+            rows = torch.arange(len(rewards)).reshape(-1, *[1] * (rewards.dim() - 1))
+            begins = torch.cat([torch.ones_like(ended[:1]), ended[:-1]])
+            first_rows = torch.where(begins, rows.expand_as(rewards), 0).cummax(dim=0).values
+            return to_go.gather(0, first_rows)
+        """,
+    ),
 ]
 
 ADVANTAGES = [
@@ -482,6 +623,55 @@ ADVANTAGES = [
                 return torch.zeros_like(advantages)
             deviations = _deviations(advantages)
             return deviations / (deviations.std() + 1e-8)
+        """,
+    ),
+    Misconception(
+        todo="gae",
+        name="the next row's value within an episode",
+        hint="Which argument is V(s') in the equation? It need not be the next row's value, within "
+        "an episode either.",
+        body="""
+            ended = _ended(dones, truncateds)
+            following = torch.cat([values[1:], next_values[-1:]])
+            next_values = torch.where(ended, next_values, following)
+            td_errors = td_targets(rewards, dones, next_values, discount) - values
+            goes_on = (~ended).to(td_errors.dtype)
+            return backward_recurrence(td_errors, discount * gae_lambda * goes_on)
+        """,
+    ),
+    Misconception(
+        todo="gae",
+        name="an end counts twice where it is both",
+        hint="Done and truncated may both be 1. What is their sum, and what does one less that "
+        "number do?",
+        body="""
+            goes_on = 1.0 - (dones.to(rewards.dtype) + truncateds.to(rewards.dtype))
+            td_errors = td_targets(rewards, dones, next_values, discount) - values
+            advantages, following = torch.zeros_like(rewards), torch.zeros_like(rewards[0])
+            for t in reversed(range(len(rewards))):
+                following = td_errors[t] + discount * gae_lambda * goes_on[t] * following
+                advantages[t] = following
+            return advantages
+        """,
+    ),
+    Misconception(
+        todo="gae",
+        name="the advantages always as float32",
+        hint="Of which type are your advantages, and of which were the rewards?",
+        body="""
+            td_errors = (td_targets(rewards, dones, next_values, discount) - values).float()
+            goes_on = (~_ended(dones, truncateds)).float()
+            return backward_recurrence(td_errors, discount * gae_lambda * goes_on)
+        """,
+    ),
+    Misconception(
+        todo="normalize",
+        name="tiny deviations count as none",
+        hint="The card has a term for deviations near zero. Up to which size are yours ignored?",
+        body="""
+            if advantages.numel() < 2 or advantages.std() < 1e-6:
+                return torch.zeros_like(advantages)
+            return _deviations(advantages) / (advantages.std() + 1e-8)
         """,
     ),
 ]
@@ -755,6 +945,171 @@ AGENT = [
             values = self.critic(episodes["observations"])
             next_values = self.critic(episodes["next_observations"])
             if self.gae_lambda is None or not self.use_reward_to_go:
+                returns = self.estimate_returns(rewards, dones, ends, next_values)
+                return returns - values, returns, values
+            advantages = gae(
+                rewards, values, next_values, dones, ends, self.discount, self.gae_lambda
+            )
+            return advantages, advantages + values, values
+        """,
+    ),
+    Misconception(
+        todo="PolicyGradient.actor_loss",
+        name="bytes turned into floats before the network",
+        hint="The network scales the pixels of images, which it knows by their type. What does it "
+        "see once you have changed that?",
+        body="""
+            distribution = self.actor(observations.float())
+            log_probs = distribution.log_prob(actions)
+            entropy = distribution.entropy().mean()
+            loss = -(log_probs * advantages).mean() - self.entropy_coefficient * entropy
+            return loss, {"actor/loss": loss, "actor/entropy": entropy}
+        """,
+    ),
+    Misconception(
+        todo="PolicyGradient.actor_loss",
+        name="each observation made a vector",
+        hint="The network takes observations of the environment's shape: what is left of an image "
+        "once you have flattened it?",
+        body="""
+            distribution = self.actor(observations.flatten(1))
+            log_probs = distribution.log_prob(actions)
+            entropy = distribution.entropy().mean()
+            loss = -(log_probs * advantages).mean() - self.entropy_coefficient * entropy
+            return loss, {"actor/loss": loss, "actor/entropy": entropy}
+        """,
+    ),
+    Misconception(
+        todo="PolicyGradient.actor_loss",
+        name="actions squeezed",
+        hint="With a single component, actions have shape (B, 1). Against what does the policy "
+        "compare them once that axis is gone?",
+        body="""
+            distribution = self.actor(observations)
+            log_probs = distribution.log_prob(actions.squeeze(-1))
+            entropy = distribution.entropy().mean()
+            loss = -(log_probs * advantages).mean() - self.entropy_coefficient * entropy
+            return loss, {"actor/loss": loss, "actor/entropy": entropy}
+        """,
+    ),
+    Misconception(
+        todo="PolicyGradient.actor_loss",
+        name="a small coefficient counts as none",
+        hint="The entropy's coefficient is small as a rule. From which size on does yours count?",
+        body="""
+            distribution = self.actor(observations)
+            log_probs = distribution.log_prob(actions)
+            entropy = distribution.entropy().mean()
+            loss = -(log_probs * advantages).mean()
+            if self.entropy_coefficient > 0.005:
+                loss = loss - self.entropy_coefficient * entropy
+            return loss, {"actor/loss": loss, "actor/entropy": entropy}
+        """,
+    ),
+    Misconception(
+        todo="PolicyGradient.critic_loss",
+        name="bytes turned into floats before the network",
+        hint="The network scales the pixels of images, which it knows by their type. What does it "
+        "see once you have changed that?",
+        body="""
+            loss = (self.critic(observations.float()) - returns).square().mean()
+            return loss, {"critic/loss": loss}
+        """,
+    ),
+    Misconception(
+        todo="PolicyGradient.critic_loss",
+        name="each observation made a vector",
+        hint="The network takes observations of the environment's shape: what is left of an image "
+        "once you have flattened it?",
+        body="""
+            loss = (self.critic(observations.flatten(1)) - returns).square().mean()
+            return loss, {"critic/loss": loss}
+        """,
+    ),
+    Misconception(
+        todo="PolicyGradient.critic_loss",
+        name="bounds the errors",
+        hint="Returns may be in the thousands, and so may errors. Does the equation have a bound?",
+        body="""
+            loss = (self.critic(observations) - returns).square().clamp(max=1e6).mean()
+            return loss, {"critic/loss": loss}
+        """,
+    ),
+    Misconception(
+        todo="PolicyGradient.estimate_advantages",
+        name="bytes turned into floats before the network",
+        hint="The network scales the pixels of images, which it knows by their type. What does it "
+        "see once you have changed that?",
+        body="""
+            rewards, dones, ends = (episodes[name] for name in ("rewards", "dones", "truncateds"))
+            if self.critic is None:
+                returns = self.estimate_returns(rewards, dones, ends, None)
+                return returns, returns, torch.zeros_like(returns)
+            values = self.critic(episodes["observations"].float())
+            next_values = self.critic(episodes["next_observations"].float())
+            if self.gae_lambda is None:
+                returns = self.estimate_returns(rewards, dones, ends, next_values)
+                return returns - values, returns, values
+            advantages = gae(
+                rewards, values, next_values, dones, ends, self.discount, self.gae_lambda
+            )
+            return advantages, advantages + values, values
+        """,
+    ),
+    Misconception(
+        todo="PolicyGradient.estimate_advantages",
+        name="each observation made a vector",
+        hint="The network takes observations of the environment's shape: what is left of an image "
+        "once you have flattened it?",
+        body="""
+            rewards, dones, ends = (episodes[name] for name in ("rewards", "dones", "truncateds"))
+            if self.critic is None:
+                returns = self.estimate_returns(rewards, dones, ends, None)
+                return returns, returns, torch.zeros_like(returns)
+            values = self.critic(episodes["observations"].flatten(1))
+            next_values = self.critic(episodes["next_observations"].flatten(1))
+            if self.gae_lambda is None:
+                returns = self.estimate_returns(rewards, dones, ends, next_values)
+                return returns - values, returns, values
+            advantages = gae(
+                rewards, values, next_values, dones, ends, self.discount, self.gae_lambda
+            )
+            return advantages, advantages + values, values
+        """,
+    ),
+    Misconception(
+        todo="PolicyGradient.estimate_advantages",
+        name="a discount of its own",
+        hint="The agent has a setting for the discount. Which one does `gae` get from you?",
+        body="""
+            rewards, dones, ends = (episodes[name] for name in ("rewards", "dones", "truncateds"))
+            if self.critic is None:
+                returns = self.estimate_returns(rewards, dones, ends, None)
+                return returns, returns, torch.zeros_like(returns)
+            values = self.critic(episodes["observations"])
+            next_values = self.critic(episodes["next_observations"])
+            if self.gae_lambda is None:
+                returns = self.estimate_returns(rewards, dones, ends, next_values)
+                return returns - values, returns, values
+            advantages = gae(
+                rewards, values, next_values, dones, ends, 0.9, self.gae_lambda
+            )
+            return advantages, advantages + values, values
+        """,
+    ),
+    Misconception(
+        todo="PolicyGradient.estimate_advantages",
+        name="lambda 1 is taken for whole returns",
+        hint="With lambda 1 the advantages are like returns, but not like those of the whole "
+        "episode. Which line of the card holds wherever there is a lambda?",
+        body="""
+            rewards, dones, ends = (episodes[name] for name in ("rewards", "dones", "truncateds"))
+            if self.critic is None:
+                returns = self.estimate_returns(rewards, dones, ends, None)
+                return returns, returns, torch.zeros_like(returns)
+            values = self.critic(episodes["observations"])
+            next_values = self.critic(episodes["next_observations"])
+            if self.gae_lambda is None or (self.gae_lambda == 1.0 and not self.use_reward_to_go):
                 returns = self.estimate_returns(rewards, dones, ends, next_values)
                 return returns - values, returns, values
             advantages = gae(

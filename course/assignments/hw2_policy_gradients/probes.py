@@ -1,6 +1,7 @@
 """Cases of hw2_policy_gradients: public ones, which the hand-out's tests hold, and hidden ones."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.random import RandomState
@@ -11,6 +12,11 @@ from course.probe import ProbeCase, probe
 def normal(random: RandomState, *shape: int) -> np.ndarray:
     """Standard normal numbers as float32."""
     return random.standard_normal(shape).astype(np.float32)
+
+
+def pixels(random: RandomState, *shape: int) -> np.ndarray:
+    """Bytes, 0 .. 255."""
+    return random.randint(256, size=shape).astype(np.uint8)
 
 
 def flags(length: int, *rows: int) -> np.ndarray:
@@ -54,6 +60,7 @@ def categorical_log_prob(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("actions of almost no probability", extreme, is_hidden=True)
     yield ProbeCase("actions as int32", inputs(3, 6, dtype=np.int32), is_hidden=True)
     yield ProbeCase("actions as uint8", inputs(4, 4, dtype=np.uint8), is_hidden=True)
+    yield ProbeCase("two axes of samples", inputs(4, 3, samples=(2, 5)), is_hidden=True)
 
 
 # A right solution may go by way of the action, whose noise is then rounded.
@@ -83,6 +90,17 @@ def log_prob_of_noise(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("narrow", inputs((3, 5), (3, 5), scale=0.3), is_hidden=True)
     far = inputs((4, 3), (4, 3)) | {"noise": 4.0 * normal(random, 4, 3)}
     yield ProbeCase("far from the mean", far, is_hidden=True)
+    yield ProbeCase("two axes of samples", inputs((3, 2), (3, 2), samples=(2, 4)), True)
+    # About 0, and of these deviations, the way by the action is exact.
+    farther = {
+        "mean": np.zeros((2, 2), np.float32),
+        "std": np.float32([[0.5, 1.0], [2.0, 0.25]]),
+        "noise": np.float32([[40.0, -45.0], [50.0, 0.5]]),
+    }
+    yield ProbeCase("very far from the mean", farther, is_hidden=True)
+    sizes = np.float32([[1e-5], [1e-3], [3e3]])
+    scales = {"mean": 0.0 * sizes, "std": sizes, "noise": normal(random, 3, 1)}
+    yield ProbeCase("very narrow and very wide", scales, is_hidden=True)
 
 
 # --- returns and advantages -----------------------------------------------------------------
@@ -122,6 +140,20 @@ def reward_to_go(random: RandomState) -> Iterator[ProbeCase]:
         yield ProbeCase(name, inputs(*ends, 0.9, values=True), is_hidden=True)
     many = random_ends(random, 60, 3)
     yield ProbeCase("three environments, many episodes", inputs(*many, 0.97, values=True), True)
+    integers = [ends.astype(int) for ends in both]
+    yield ProbeCase("integers, done and truncated at once", inputs(*integers, 0.9, True), True)
+    numbers = [ends.astype(np.float32) for ends in both]
+    yield ProbeCase("floats, done and truncated at once", inputs(*numbers, 0.9, True), True)
+    yield ProbeCase("discount 0", inputs(*one_of_each, 0.0, values=True), is_hidden=True)
+    late = random_ends(random, 150)
+    yield ProbeCase("powers of the discount too small", inputs(*late, 0.4, values=True), True)
+    yield ProbeCase("in float64", in_float64(inputs(*one_of_each, 0.9, values=True)), True)
+
+
+def in_float64(inputs: dict[str, Any]) -> dict[str, Any]:
+    """The same inputs, with float64 for float32."""
+    floats = {k: v for k, v in inputs.items() if getattr(v, "dtype", None) == np.float32}
+    return inputs | {name: value.astype(np.float64) for name, value in floats.items()}
 
 
 @probe("discounted_return", returns="the returns")
@@ -148,6 +180,14 @@ def discounted_return(random: RandomState) -> Iterator[ProbeCase]:
     many = random_ends(random, 60, 3)
     yield ProbeCase("three environments, many episodes", inputs(*many, 0.97), is_hidden=True)
     yield ProbeCase("nothing discounted", inputs(*many, 1.0), is_hidden=True)
+    integers = [ends.astype(int) for ends in each]
+    yield ProbeCase("ends as integers", inputs(*integers, 0.9), is_hidden=True)
+    numbers = flags(9, 2, 6).astype(np.float32), flags(9, 2, 4).astype(np.float32)
+    yield ProbeCase("floats, done and truncated at once", inputs(*numbers, 0.9), is_hidden=True)
+    yield ProbeCase("discount 0", inputs(flags(9, 2), flags(9, 5), 0.0), is_hidden=True)
+    late = random_ends(random, 150)
+    yield ProbeCase("powers of the discount too small", inputs(*late, 0.4), is_hidden=True)
+    yield ProbeCase("in float64", in_float64(inputs(*each, 0.9)), is_hidden=True)
 
 
 @probe("gae", advantages="the advantages")
@@ -186,6 +226,15 @@ def gae(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("done and truncated at the first row", inputs(*both, 0.9, 0.9), is_hidden=True)
     many = random_ends(random, 60, 3)
     yield ProbeCase("three environments, many episodes", inputs(*many, 0.99, 0.95), is_hidden=True)
+    integers = [ends.astype(int) for ends in both]
+    yield ProbeCase("integers, done and truncated at once", inputs(*integers, 0.9, 0.8), True)
+    numbers = [ends.astype(np.float32) for ends in both]
+    yield ProbeCase("floats, done and truncated at once", inputs(*numbers, 0.9, 0.8), True)
+    yield ProbeCase("discount 0", inputs(*one_of_each, 0.0, 0.9), is_hidden=True)
+    own = inputs(*one_of_each, 0.9, 0.8)
+    own["next_values"] = 3.0 * normal(random, 8)
+    yield ProbeCase("values of next states that are no row's", own, is_hidden=True)
+    yield ProbeCase("in float64", in_float64(inputs(*one_of_each, 0.9, 0.7)), is_hidden=True)
 
 
 # Among numbers of the size of 100 the mean itself is rounded by 1e-5.
@@ -205,6 +254,7 @@ def normalize(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("two", {"advantages": np.float32([3.0, -1.0])}, is_hidden=True)
     yield ProbeCase("tiny", inputs(9, scale=1e-5, offset=0.0), is_hidden=True)
     yield ProbeCase("far from 0", inputs(40, scale=0.1, offset=100.0), is_hidden=True)
+    yield ProbeCase("tinier", inputs(9, scale=1e-7, offset=0.0), is_hidden=True)
 
 
 # --- the agent ------------------------------------------------------------------------------
@@ -242,6 +292,13 @@ def actor_loss(random: RandomState) -> Iterator[ProbeCase]:
     no_advantage = inputs(4, True, 0.5) | {"advantages": np.zeros(4, np.float32)}
     yield ProbeCase("no advantage at all", no_advantage, is_hidden=True)
     yield ProbeCase("forty steps", inputs(40, False, 0.01, size=4), is_hidden=True)
+    yield ProbeCase("a small bonus", inputs(5, True, 0.002), is_hidden=True)
+    yield ProbeCase("actions of one component", inputs(5, False, 0.1, size=1), is_hidden=True)
+    images = {
+        "observations": pixels(random, 5, 2, 3, 2),
+        "policy_weights": normal(random, 3, 2, 3, 2),
+    }
+    yield ProbeCase("images, as bytes", inputs(5, True, 0.1) | images, is_hidden=True)
 
 
 @probe(
@@ -265,6 +322,12 @@ def critic_loss(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("one step", inputs(1), is_hidden=True)
     yield ProbeCase("large returns", inputs(5, scale=100.0), is_hidden=True)
     yield ProbeCase("fifty steps", inputs(50), is_hidden=True)
+    yield ProbeCase("returns in thousands", inputs(4, scale=5e3), is_hidden=True)
+    images = {
+        "observations": pixels(random, 5, 2, 3, 2),
+        "baseline_weights": normal(random, 2, 3, 2),
+    }
+    yield ProbeCase("images, as bytes", inputs(5) | images, is_hidden=True)
 
 
 @probe(
@@ -310,3 +373,13 @@ def estimate_advantages(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("generalised advantages, whole returns set", whole, is_hidden=True)
     yield ProbeCase("one step", inputs(*one, baseline=True), is_hidden=True)
     yield ProbeCase("one step, lambda 1", inputs(*one, baseline=True, gae_lambda=1.0), True)
+    whole = inputs(*ends, baseline=True, to_go=False, gae_lambda=1.0) | {"discount": 0.5}
+    yield ProbeCase("lambda 1, whole returns set", whole, is_hidden=True)
+    for name, setting in (("generalised", {"gae_lambda": 0.8}), ("reward-to-go", {})):
+        images = {
+            "observations": pixels(random, 6, 2, 3, 2),
+            "next_observations": pixels(random, 6, 2, 3, 2),
+            "baseline_weights": normal(random, 2, 3, 2),
+        }
+        given = inputs(*ends, baseline=True, **setting) | images
+        yield ProbeCase(f"images, as bytes, {name}", given, is_hidden=True)

@@ -13,7 +13,7 @@ from torch import Tensor, distributions, nn
 from hw.agents import pg_agent
 from hw.agents.functional import returns
 from hw.agents.pg_agent import PolicyGradient
-from hw.homework.recipe import Inputs, Outputs, Recipe, gradients
+from hw.homework.recipe import Inputs, Outputs, Recipe, as_seen, gradients
 from hw.infrastructure.distributions import Categorical, DiagonalNormal
 from hw.networks.interfaces import Policy, StateValueFunction
 
@@ -85,10 +85,10 @@ def normalize(inputs: Inputs) -> Outputs:
 
 
 class LinearPolicy(Policy):
-    """Logits W s, or a Gaussian of mean W s: observations (B, O) -> a distribution of PyTorch's.
+    """Logits W s, or a Gaussian of mean W s: observations (B, *) -> a distribution of PyTorch's.
 
     Args:
-        weights: W, (A, O).
+        weights: W, (A, *); see `as_seen`.
         std: (A,), or None for a categorical policy.
     """
 
@@ -99,14 +99,14 @@ class LinearPolicy(Policy):
 
     def forward(self, observations: Tensor) -> distributions.Distribution:
         """The distribution over actions."""
-        outputs = observations @ self.weights.T
+        outputs = as_seen(observations, self.weights.shape[1:]) @ self.weights.flatten(1).T
         if self.std is None:
             return distributions.Categorical(logits=outputs)
         return distributions.Independent(distributions.Normal(outputs, self.std), 1)
 
 
 class LinearBaseline(StateValueFunction):
-    """V(s) = w . s: observations (B, O) -> values (B,)."""
+    """V(s) = w . s, with w of shape *: observations (B, *) -> values (B,); see `as_seen`."""
 
     def __init__(self, weights: Tensor):
         super().__init__()
@@ -114,7 +114,7 @@ class LinearBaseline(StateValueFunction):
 
     def forward(self, observations: Tensor) -> Tensor:
         """The values."""
-        return observations @ self.weights
+        return as_seen(observations, self.weights.shape) @ self.weights.flatten()
 
 
 def actor_loss(inputs: Inputs) -> Outputs:

@@ -141,6 +141,16 @@ MISCONCEPTIONS = [
             return (losses if weights is None else weights * losses).mean()
         """,
     ),
+    Misconception(
+        todo="huber_td_loss",
+        name="bounds the errors",
+        hint="The loss of a large error is |e| - 1/2. From which size on does yours stop growing?",
+        body="""
+            errors = (q_values - targets).clamp(-1e5, 1e5)
+            losses = torch.where(errors.abs() <= 1, 0.5 * errors**2, errors.abs() - 0.5)
+            return losses.mean() if weights is None else (weights * losses).mean()
+        """,
+    ),
     # --- DQN.critic_loss ----------------------------------------------------------------------
     Misconception(
         todo="DQN.critic_loss",
@@ -315,6 +325,38 @@ MISCONCEPTIONS = [
             }
         """,
     ),
+    Misconception(
+        todo="DQN.critic_loss",
+        name="bytes turned into floats before the network",
+        hint="The network scales the pixels of images, which it knows by their type. What does it "
+        "see once you have changed that?",
+        body="""
+            q_values = self.critic(observations.float()).gather(1, actions[:, None]).squeeze(1)
+            loss = huber_td_loss(q_values, targets, weights)
+            return loss, {
+                "critic/loss": loss,
+                "critic/q_values": q_values.detach().mean(),
+                "critic/target_values": targets.mean(),
+                "td_errors": (q_values.detach() - targets).abs(),
+            }
+        """,
+    ),
+    Misconception(
+        todo="DQN.critic_loss",
+        name="each observation made a vector",
+        hint="The network takes observations of the environment's shape: what is left of an image "
+        "once you have flattened it?",
+        body="""
+            q_values = self.critic(observations.flatten(1)).gather(1, actions[:, None]).squeeze(1)
+            loss = huber_td_loss(q_values, targets, weights)
+            return loss, {
+                "critic/loss": loss,
+                "critic/q_values": q_values.detach().mean(),
+                "critic/target_values": targets.mean(),
+                "td_errors": (q_values.detach() - targets).abs(),
+            }
+        """,
+    ),
     # --- n_step_targets -----------------------------------------------------------------------
     Misconception(
         todo="n_step_targets",
@@ -407,6 +449,16 @@ MISCONCEPTIONS = [
             powers = discount ** torch.arange(rewards.shape[1], device=rewards.device)
             returns = (rewards * powers).sum(dim=1)
             return returns + discount**num_steps * (1.0 - dones.to(rewards.dtype)) * next_values
+        """,
+    ),
+    Misconception(
+        todo="n_step_targets",
+        name="flags turned round by ~",
+        hint="What is ~1 where the flags are integers? They may be booleans or numbers.",
+        body="""
+            powers = discount ** torch.arange(rewards.shape[1])
+            goes_on = 1.0 - dones if dones.is_floating_point() else ~dones
+            return (rewards * powers).sum(dim=1) + discount**num_steps * goes_on * next_values
         """,
     ),
     # --- DQN.bellman_targets ------------------------------------------------------------------
@@ -513,6 +565,42 @@ MISCONCEPTIONS = [
             if num_steps is not None:
                 rewards = rewards[:, 0]
             return td_targets(rewards, dones, next_values, self.discount)
+        """,
+    ),
+    Misconception(
+        todo="DQN.bellman_targets",
+        name="bytes turned into floats before the network",
+        hint="The network scales the pixels of images, which it knows by their type. What does it "
+        "see once you have changed that?",
+        body="""
+            next_values = self.next_values(next_observations.float())
+            if num_steps is None:
+                return td_targets(rewards, dones, next_values, self.discount)
+            return n_step_targets(rewards, dones, next_values, num_steps, self.discount)
+        """,
+    ),
+    Misconception(
+        todo="DQN.bellman_targets",
+        name="each observation made a vector",
+        hint="The network takes observations of the environment's shape: what is left of an image "
+        "once you have flattened it?",
+        body="""
+            next_values = self.next_values(next_observations.flatten(1))
+            if num_steps is None:
+                return td_targets(rewards, dones, next_values, self.discount)
+            return n_step_targets(rewards, dones, next_values, num_steps, self.discount)
+        """,
+    ),
+    Misconception(
+        todo="DQN.bellman_targets",
+        name="flags turned round by ~",
+        hint="What is ~1 where the flags are integers? They may be booleans or numbers.",
+        body="""
+            next_values = self.next_values(next_observations)
+            goes_on = 1.0 - dones if dones.is_floating_point() else ~dones
+            if num_steps is None:
+                return rewards + self.discount * goes_on * next_values
+            return n_step_targets(rewards, dones, next_values, num_steps, self.discount)
         """,
     ),
     # --- DQN.act ------------------------------------------------------------------------------
@@ -701,6 +789,36 @@ MISCONCEPTIONS = [
             return torch.where(explores, torch.randint(self.num_actions, greedy.shape), greedy)
         """,
     ),
+    Misconception(
+        todo="DQN.act",
+        name="bytes turned into floats before the network",
+        hint="The network scales the pixels of images, which it knows by their type. What does it "
+        "see once you have changed that?",
+        body="""
+            observations = observations.float()
+            if deterministic:
+                return self.greedy_actions(observations)
+            epsilon = self.exploration_schedule(step or 0)
+            explores = torch.rand(len(observations)) < epsilon
+            random_actions = torch.randint(self.num_actions, (len(observations),))
+            return torch.where(explores, random_actions, self.greedy_actions(observations))
+        """,
+    ),
+    Misconception(
+        todo="DQN.act",
+        name="each observation made a vector",
+        hint="The network takes observations of the environment's shape: what is left of an image "
+        "once you have flattened it?",
+        body="""
+            observations = observations.flatten(1)
+            if deterministic:
+                return self.greedy_actions(observations)
+            epsilon = self.exploration_schedule(step or 0)
+            explores = torch.rand(len(observations)) < epsilon
+            random_actions = torch.randint(self.num_actions, (len(observations),))
+            return torch.where(explores, random_actions, self.greedy_actions(observations))
+        """,
+    ),
     # --- double_q_values ----------------------------------------------------------------------
     Misconception(
         todo="double_q_values",
@@ -774,6 +892,16 @@ MISCONCEPTIONS = [
             return (target_q_values * best).amax(dim=-1)
         """,
     ),
+    Misconception(
+        todo="double_q_values",
+        name="rounds before it chooses",
+        hint="Two actions may be nearly as good. Is the better one still the better after you have "
+        "rounded?",
+        body="""
+            best = (1000 * q_values).round().argmax(dim=-1, keepdim=True)
+            return target_q_values.gather(-1, best).squeeze(-1)
+        """,
+    ),
     # --- DQN.double_q_next_values -------------------------------------------------------------
     Misconception(
         todo="DQN.double_q_next_values",
@@ -830,6 +958,26 @@ MISCONCEPTIONS = [
         body="""
             best = self.critic(next_observations).argmax(dim=1)
             return double_q_values(best, self.target_critic(next_observations))
+        """,
+    ),
+    Misconception(
+        todo="DQN.double_q_next_values",
+        name="bytes turned into floats before the network",
+        hint="The network scales the pixels of images, which it knows by their type. What does it "
+        "see once you have changed that?",
+        body="""
+            observations = next_observations.float()
+            return double_q_values(self.critic(observations), self.target_critic(observations))
+        """,
+    ),
+    Misconception(
+        todo="DQN.double_q_next_values",
+        name="each observation made a vector",
+        hint="The network takes observations of the environment's shape: what is left of an image "
+        "once you have flattened it?",
+        body="""
+            observations = next_observations.flatten(1)
+            return double_q_values(self.critic(observations), self.target_critic(observations))
         """,
     ),
     # --- DuelingHead.forward ------------------------------------------------------------------
@@ -1150,6 +1298,85 @@ MISCONCEPTIONS = [
                 images = images.movedim(-1, 1)
             with ptu.chosen_products():
                 features = self.layers(self.convolutions(images)).float()
+            return features.reshape(*observations.shape[:-rank], self.feature_size)
+        """,
+    ),
+    Misconception(
+        todo="NatureCNN.forward",
+        name="channels last only for one, three or four of them",
+        hint="A method of this class tells where the channels are. What of four stacked frames in "
+        "colour, which have twelve?",
+        body="""
+            rank = len(self.observation_shape)
+            images = observations.reshape(-1, *self.observation_shape)
+            if rank == 2:
+                images = images.unsqueeze(1)
+            elif self.observation_shape[-1] in (1, 3, 4):
+                images = images.movedim(-1, 1)
+            images = as_floats(images)
+            with ptu.chosen_products():
+                features = self.layers(self.convolutions(images))
+            features = features.to(images.dtype)
+            return features.reshape(*observations.shape[:-rank], self.feature_size)
+        """,
+    ),
+    Misconception(
+        todo="NatureCNN.forward",
+        name="floats scaled where one is above 1",
+        hint="Only the type says what is a pixel. What are floats above 1, after the environment "
+        "has normalised them?",
+        body="""
+            rank = len(self.observation_shape)
+            images = observations.reshape(-1, *self.observation_shape)
+            if rank == 2:
+                images = images.unsqueeze(1)
+            elif self._is_channels_last():
+                images = images.movedim(-1, 1)
+            if images.is_floating_point() and (images > 1).any():
+                images = images / 255
+            images = as_floats(images)
+            with ptu.chosen_products():
+                features = self.layers(self.convolutions(images))
+            features = features.to(images.dtype)
+            return features.reshape(*observations.shape[:-rank], self.feature_size)
+        """,
+    ),
+    Misconception(
+        todo="NatureCNN.forward",
+        name="floats cut off at 0 and 1",
+        hint="Floats are taken as they are. What are those below 0, after the environment has "
+        "normalised them?",
+        body="""
+            rank = len(self.observation_shape)
+            images = observations.reshape(-1, *self.observation_shape)
+            if rank == 2:
+                images = images.unsqueeze(1)
+            elif self._is_channels_last():
+                images = images.movedim(-1, 1)
+            images = as_floats(images).clamp(0.0, 1.0)
+            with ptu.chosen_products():
+                features = self.layers(self.convolutions(images))
+            features = features.to(images.dtype)
+            return features.reshape(*observations.shape[:-rank], self.feature_size)
+        """,
+    ),
+    Misconception(
+        todo="NatureCNN.forward",
+        name="booleans scaled like bytes",
+        hint="A function of this file turns observations into floats. Which types does it scale?",
+        body="""
+            rank = len(self.observation_shape)
+            images = observations.reshape(-1, *self.observation_shape)
+            if rank == 2:
+                images = images.unsqueeze(1)
+            elif self._is_channels_last():
+                images = images.movedim(-1, 1)
+            if images.dtype in (torch.uint8, torch.bool):
+                images = images / 255
+            images = images.float()
+            with ptu.chosen_products():
+                features = self.layers(self.convolutions(images))
+            features = features.to(images.dtype)
             return features.reshape(*observations.shape[:-rank], self.feature_size)
         """,
     ),

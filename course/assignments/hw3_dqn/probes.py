@@ -18,6 +18,11 @@ def normal(random: RandomState, *shape: int) -> np.ndarray:
     return random.standard_normal(shape).astype(np.float32)
 
 
+def pixels(random: RandomState, *shape: int) -> np.ndarray:
+    """Bytes, 0 .. 255."""
+    return random.randint(256, size=shape).astype(np.uint8)
+
+
 def q_table(random: RandomState, num_rows: int, num_actions: int) -> np.ndarray:
     """(B, A) numbers, no two of a row closer than 0.4."""
     ranks = np.argsort(random.rand(num_rows, num_actions), axis=1)
@@ -61,6 +66,9 @@ def double_q_values(random: RandomState) -> Iterator[ProbeCase]:
         first, second = chooser.argsort()[:-3:-1]
         chooser[second], judge[second] = chooser[first], judge[first]
     yield ProbeCase("two best actions", tied, is_hidden=True)
+    close = inputs(5, 4)
+    close["q_values"] = np.float32(1.0) + np.float32(1e-4) * close["q_values"]
+    yield ProbeCase("actions that are nearly as good", close, is_hidden=True)
 
 
 def n_step_batch(
@@ -108,6 +116,8 @@ def n_step_targets(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("steps without a reward", rare, is_hidden=True)
     yield ProbeCase("discount 0", inputs([3, 2, 1, 2], [0, 0, 0, 1], 3, 0.0), is_hidden=True)
     yield ProbeCase("discount 1", inputs([3, 2, 1, 2], [0, 0, 0, 1], 3, 1.0), is_hidden=True)
+    integers = inputs([2, 3, 1, 3], [1, 0, 0, 1], 3, 0.9)
+    yield ProbeCase("dones as integers", integers | {"dones": integers["dones"].astype(int)}, True)
 
 
 def huber(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -146,6 +156,10 @@ def huber_td_loss(random: RandomState) -> Iterator[ProbeCase]:
     some_zero = inputs([2.0, -0.5, 3.0, -0.2], True)
     some_zero["weights"][1:3] = 0.0
     yield ProbeCase("weights of zero", some_zero, is_hidden=True)
+    near = random.permutation([1.015, -1.015, 0.985, -0.985]).astype(np.float32)
+    at_edge = inputs([0.0] * 4, True) | {"q_values": near, "targets": np.zeros(4, np.float32)}
+    yield ProbeCase("errors just below and above 1", at_edge, is_hidden=True)
+    yield ProbeCase("an error in millions", inputs([3e6, -0.5], True), is_hidden=True)
 
 
 @probe(
@@ -166,10 +180,15 @@ def huber_td_loss(random: RandomState) -> Iterator[ProbeCase]:
 def critic_loss(random: RandomState) -> Iterator[ProbeCase]:
     """Linear networks; actions that repeat; weights; one sample; square shapes."""
 
-    def inputs(batch_size: int, num_actions: int, weighted: bool) -> dict[str, Any]:
-        observations = normal(random, batch_size, 4)
-        critic = normal(random, 4, num_actions)
-        q_values = observations @ critic
+    def inputs(
+        batch_size: int, num_actions: int, weighted: bool, shape: tuple[int, ...] = ()
+    ) -> dict[str, Any]:
+        observations = seen = normal(random, batch_size, 4)
+        if shape:
+            observations = pixels(random, batch_size, *shape)
+            seen = observations.reshape(batch_size, -1) / np.float32(255)
+        critic = normal(random, seen.shape[1], num_actions)
+        q_values = seen @ critic
         actions = random.randint(num_actions, size=batch_size)
         actions[0] = q_values[0].argmin()  # the greedy actions alone would be wrong
         taken_values = q_values[np.arange(batch_size), actions]
@@ -182,11 +201,13 @@ def critic_loss(random: RandomState) -> Iterator[ProbeCase]:
         given = {
             "observations": observations,
             "critic": critic,
-            "target_critic": normal(random, 4, num_actions),
+            "target_critic": normal(random, *critic.shape),
             "targets": targets,
             "weights": weights,
         }
         floats = {name: np.asarray(value, np.float32) for name, value in given.items()}
+        if shape:
+            floats |= {"observations": observations, "observation_shape": list(shape)}
         if not weighted:
             floats["weights"] = None
         right = {"q_values": taken_values, "targets": targets, "weights": weights}
@@ -198,6 +219,7 @@ def critic_loss(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("one sample", inputs(1, 3, weighted=True))
     yield ProbeCase("as many samples as actions", inputs(4, 4, weighted=True), is_hidden=True)
     yield ProbeCase("many actions", inputs(7, 18, weighted=False), is_hidden=True)
+    yield ProbeCase("images, as bytes", inputs(5, 3, True, shape=(2, 3, 2)), is_hidden=True)
 
 
 @probe(
@@ -232,12 +254,22 @@ def bellman_targets(random: RandomState) -> Iterator[ProbeCase]:
         return {**given, "discount": discount, **masks_of("n_step_targets", right, result)}
 
     def next_values(given: dict[str, Any]) -> np.ndarray:
-        return given["next_observations"] @ given["value_weights"]
+        observations = given["next_observations"]
+        if observations.dtype == np.uint8:
+            observations = observations.reshape(len(observations), -1) / np.float32(255)
+        return observations @ given["value_weights"]
 
-    def one_step(dones: list[int], discount: float) -> dict[str, Any]:
+    def images(num_rows: int) -> dict[str, Any]:
+        return networks(num_rows, 3) | {
+            "next_observations": pixels(random, num_rows, 2, 1, 2),
+            "observation_shape": [2, 1, 2],
+        }
+
+    def one_step(dones: list[int], discount: float, **others: Any) -> dict[str, Any]:
         rewards = 3.0 * normal(random, len(dones))
         rewards[0] = random.uniform(2.0, 5.0)
         given = networks(len(dones), 3) | {"rewards": rewards, "dones": np.array(dones, bool)}
+        given |= others
         result = rewards + discount * np.where(given["dones"], 0.0, next_values(given))
         return inputs(given, discount, result)
 
@@ -261,6 +293,13 @@ def bellman_targets(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("one sample", one_step([0], 0.99), is_hidden=True)
     yield ProbeCase("n-step targets of one step", several([1, 1, 1], [0, 1, 0], 1, 0.7), True)
     yield ProbeCase("as many steps as rows", several([4, 1, 3, 2], [0, 0, 1, 0], 4, 0.8), True)
+    for name, given in {
+        "dones as integers": one_step([1, 0, 0, 1], 0.7),
+        "dones as integers, several steps": several([2, 1, 3], [1, 0, 1], 3, 0.8),
+    }.items():
+        yield ProbeCase(name, given | {"dones": given["dones"].astype(int)}, is_hidden=True)
+    seen = one_step([0, 1, 0, 0, 1], 0.9, **images(5))
+    yield ProbeCase("images, as bytes", seen, is_hidden=True)
 
 
 @probe(
@@ -289,6 +328,11 @@ def double_q_next_values(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("two states, four actions", inputs(2, 4))
     yield ProbeCase("as many states as actions", inputs(3, 3), is_hidden=True)
     yield ProbeCase("one state", inputs(1, 6), is_hidden=True)
+    images = {
+        "next_observations": 255 * np.eye(6, dtype=np.uint8).reshape(6, 2, 3),
+        "observation_shape": [2, 3],
+    }
+    yield ProbeCase("images, as bytes", inputs(6, 3) | images, is_hidden=True)
 
 
 @probe(
@@ -329,6 +373,10 @@ def act(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("one environment", inputs(50, 0.0, num_envs=3, few=1), is_hidden=True)
     often = inputs(40, 0.4, num_actions=3, num_envs=4, num_calls=7500)
     yield ProbeCase("few environments, many calls", often, is_hidden=True)
+    images = inputs(20, 0.3, num_envs=12, deterministic=True, observation_shape=[2, 1, 1])
+    images["critic"][:, 1] -= 8.0  # the best by its bias, unless the pixels are not scaled
+    images["bias"] = np.float32([0.0, 20.0, 0.0, 0.0])
+    yield ProbeCase("images, as bytes", images, is_hidden=True)
 
 
 @probe(
@@ -354,6 +402,7 @@ def dueling_head(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("one action", inputs((4,), 1), is_hidden=True)
     yield ProbeCase("two leading axes", inputs((2, 4), 3), is_hidden=True)
     yield ProbeCase("no leading axis", inputs((), 3), is_hidden=True)
+    yield ProbeCase("three leading axes", inputs((2, 3, 2), 4), is_hidden=True)
 
 
 @probe(
@@ -402,3 +451,8 @@ def nature_cnn(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("no leading axis", inputs([36, 40, 3], batch_shape=[]), is_hidden=True)
     yield ProbeCase("no image", inputs([4, 36, 36], batch_shape=[0]), is_hidden=True)
     yield ProbeCase("integers that are no bytes", inputs([2, 36, 36], pixels="int32"), True)
+    yield ProbeCase("booleans", inputs([2, 36, 36], pixels="bool"), is_hidden=True)
+    yield ProbeCase("twelve channels, last", inputs([36, 40, 12]), is_hidden=True)
+    large = floats([2, 36, 36], offset=-2.0, scale=6.0)
+    yield ProbeCase("floats below 0 and above 1", large, is_hidden=True)
+    yield ProbeCase("three leading axes", inputs([1, 36, 36], batch_shape=[2, 1, 2]), True)

@@ -7,7 +7,7 @@ right for the right arguments, and for no others. What it was given first is an 
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from unittest import mock
 
@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from hw.agents import dqn_agent
 from hw.agents.dqn_agent import DQN
 from hw.agents.functional import td
-from hw.homework.recipe import Inputs, Outputs, Recipe, StandIn, gradients
+from hw.homework.recipe import Inputs, Outputs, Recipe, StandIn, as_seen, gradients
 from hw.infrastructure import pytorch_util as ptu
+from hw.infrastructure.compilation import Compiler
 from hw.networks.backbones import NatureCNN
 from hw.networks.heads import DuelingHead
 
@@ -27,15 +28,30 @@ METRICS = ("td_errors", "critic/loss", "critic/q_values", "critic/target_values"
 
 
 class Linear(nn.Module):
-    """(..., F) -> (..., A), a product with the weights (F, A)."""
+    """(..., F) -> (..., A), a product with the weights (F, A).
 
-    def __init__(self, weights: Tensor):
+    Args:
+        weights: (F, A).
+        observation_shape: if given, (B, *) -> (B, A) instead; see `as_seen`.
+        bias: (A,), or None for none.
+    """
+
+    def __init__(
+        self,
+        weights: Tensor,
+        observation_shape: Sequence[int] | None = None,
+        bias: Tensor | None = None,
+    ):
         super().__init__()
         self.weights = nn.Parameter(weights)
+        self.observation_shape, self.bias = observation_shape, bias
 
     def forward(self, features: Tensor) -> Tensor:
         """The product."""
-        return features @ self.weights
+        if self.observation_shape is not None:
+            features = as_seen(features, self.observation_shape)
+        outputs = features @ self.weights
+        return outputs if self.bias is None else outputs + self.bias
 
 
 def max_values(inputs: Inputs) -> Outputs:
@@ -113,7 +129,8 @@ def bellman_targets(inputs: Inputs) -> Outputs:
     """`bellman_targets`, where the values of the next observations are linear in them."""
     agent = linear_agent(inputs)
     value_weights = inputs.tensor("value_weights")
-    agent.next_values = lambda next_observations: next_observations @ value_weights
+    shape = agent.observation_shape
+    agent.next_values = lambda observations: as_seen(observations, shape) @ value_weights
     rewards, dones = inputs.tensor("rewards"), inputs.tensor("dones")
     next_observations, num_steps = inputs.tensor("next_observations"), optional(inputs, "num_steps")
     is_over = dones > 0
@@ -153,7 +170,8 @@ def double_q_next_values(inputs: Inputs) -> Outputs:
 def act(inputs: Inputs) -> Outputs:
     """`act` in many environments or many times: how often each action is taken in each state.
 
-    The observation of a state is a row of the identity; epsilon falls by a slope at each step.
+    The observation of a state is a row of the identity, or an image of one bright pixel; epsilon
+    falls by a slope at each step.
     """
     agent = linear_agent(inputs)
     epsilon, at_step, slope = inputs["epsilon"], inputs["step"] or 0, inputs["epsilon_slope"]
@@ -161,6 +179,9 @@ def act(inputs: Inputs) -> Outputs:
     num_states, num_actions = agent.critic.weights.shape
     states = torch.arange(inputs["num_envs"]) % num_states
     observations = torch.eye(num_states)[states]
+    if inputs.get("observation_shape") is not None:
+        observations = (255 * observations).to(torch.uint8)
+        observations = observations.reshape(-1, *inputs["observation_shape"])
     before = observations.clone()
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(inputs["seed"])
@@ -180,7 +201,7 @@ def act(inputs: Inputs) -> Outputs:
         "shares": counts / counts.sum(dim=1, keepdim=True).clamp(min=1.0),
         "agreement": (actions[1:] == actions[:-1]).float().mean(),
         "neighbours": (actions[:, num_states:] == actions[:, :-num_states]).float().mean(),
-        "change": (observations - before).abs().sum(),
+        "change": (observations.float() - before.float()).abs().sum(),
     }
 
 
@@ -217,9 +238,11 @@ def nature_cnn(inputs: Inputs) -> Outputs:
         parameter.data.copy_(torch.from_numpy(numbers))
     numbers = generator.randint(0, 256, size=(*inputs["batch_shape"], *observation_shape))
     if inputs["pixels"] == "float32":
-        numbers = numbers / 255
+        numbers = inputs.get("offset", 0.0) + inputs.get("scale", 1.0) * numbers / 255
     elif inputs["pixels"] == "int32":
         numbers = numbers % 4
+    elif inputs["pixels"] == "bool":
+        numbers = numbers % 2
     images = torch.from_numpy(numbers.astype(inputs["pixels"]))
     before = images.clone()
     with mock.patch.object(ptu, "products", inputs["products"]):
@@ -241,10 +264,12 @@ def linear_agent(inputs: Inputs) -> DQN:
     """An agent whose two networks are linear; it has no optimizer and no schedule."""
     agent = DQN.__new__(DQN)
     nn.Module.__init__(agent)
-    agent.critic = Linear(inputs.tensor("critic"))
-    agent.target_critic = Linear(inputs.tensor("target_critic"))
-    num_features, agent.num_actions = agent.critic.weights.shape
-    agent.observation_shape = (num_features,)
+    num_features, agent.num_actions = inputs.values_by_name["critic"].shape
+    shape = agent.observation_shape = tuple(inputs.get("observation_shape", (num_features,)))
+    bias = optional(inputs, "bias")
+    agent.critic = Linear(inputs.tensor("critic"), shape, bias)
+    agent.target_critic = Linear(inputs.tensor("target_critic"), shape, bias)
+    agent.compiler = Compiler()
     agent.discount = inputs.get("discount")
     agent.next_values = agent.max_next_values
     return agent

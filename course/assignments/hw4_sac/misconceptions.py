@@ -144,6 +144,39 @@ DENSITIES_AND_CRITICS = [
             return self.net(inputs.reshape(-1, inputs.shape[-1])).reshape(-1, *batch_shape)
         """,
     ),
+    Misconception(
+        todo="log_tanh_slope",
+        name="cut at 200",
+        hint="The formula is linear far out, and never overflows. Why stop?",
+        body="""
+            u = pre_tanh.clamp(-200.0, 200.0)
+            return 2.0 * (math.log(2.0) - u - F.softplus(-2.0 * u)).sum(dim=-1)
+        """,
+    ),
+    Misconception(
+        todo="StateActionCriticEnsemble.forward",
+        name="two leading axes at most",
+        hint="How many leading axes does the card allow?",
+        body="""
+            inputs = torch.cat([observations, actions], dim=-1)
+            if inputs.ndim == 1:
+                return self.net(inputs[None])[:, 0, 0]
+            if inputs.ndim == 2:
+                return self.net(inputs).squeeze(-1)
+            q_values = self.net(inputs.flatten(0, 1)).squeeze(-1)
+            return q_values.reshape(-1, *inputs.shape[:2])
+        """,
+    ),
+    Misconception(
+        todo="StateActionCriticEnsemble.forward",
+        name="large numbers cut off",
+        hint="Who says how large an observation may be?",
+        body="""
+            inputs = torch.cat([observations, actions], dim=-1).clamp(-10.0, 10.0)
+            q_values = self.net(inputs.reshape(-1, inputs.shape[-1]))
+            return q_values.reshape(-1, *inputs.shape[:-1])
+        """,
+    ),
 ]
 
 VALUES = [
@@ -234,6 +267,72 @@ VALUES = [
         hint="What is one nat of entropy worth?",
         body="""
             return q_values - log_probs
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.entropy",
+        name="cut at 200",
+        hint="The log-probabilities of many action components are far from zero. Which of them do "
+        "you lose?",
+        body="""
+            return -log_probs.clamp(-200.0, 200.0).mean()
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.soft_values",
+        name="asks for the bonus again",
+        hint="Who decides whether there is a bonus: this method or its callers? The card says.",
+        body="""
+            if not self.use_entropy_bonus:
+                return q_values
+            return q_values - self.temperature * log_probs
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.soft_values",
+        name="asks for both settings",
+        hint="The actor's loss calls this too. Which of the two settings is not for the actor?",
+        body="""
+            if not (self.use_entropy_bonus and self.backup_entropy):
+                return q_values
+            return q_values - self.temperature * log_probs
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.soft_values",
+        name="asks for the backup's setting",
+        hint="The actor's loss calls this too, and it has a setting of its own.",
+        body="""
+            if not self.backup_entropy:
+                return q_values
+            return q_values - self.temperature * log_probs
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.soft_values",
+        name="one leading axis at most",
+        hint="`q_values` may have several axes before the batch. How do log-probabilities of the "
+        "batch alone meet them?",
+        body="""
+            if log_probs.shape != q_values.shape:
+                log_probs = log_probs.expand(len(q_values), -1)
+            return q_values - self.temperature * log_probs
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.soft_values",
+        name="a smallest alpha",
+        hint="A learned temperature may become very small. What does your bonus weigh then?",
+        body="""
+            return q_values - self.temperature.clamp(min=0.05) * log_probs
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.soft_values",
+        name="log-probabilities cut at 20",
+        hint="How unlikely may an action of many components be?",
+        body="""
+            return q_values - self.temperature * log_probs.clamp(-20.0, 20.0)
         """,
     ),
 ]
@@ -455,6 +554,55 @@ BACKUPS = [
         body="""
             subset = torch.randperm(len(q_values))[:subset_size]
             return q_values[subset].amin(dim=0, keepdim=True).expand(subset_size, -1)
+        """,
+    ),
+    Misconception(
+        todo="min_backup",
+        name="begins with a million",
+        hint="The smallest of three numbers above a million is above a million.",
+        body="""
+            smallest = torch.full_like(q_values[0], 1e6)
+            for row in q_values:
+                smallest = torch.minimum(smallest, row)
+            return smallest.expand_as(q_values)
+        """,
+    ),
+    Misconception(
+        todo="random_subset_min_backup",
+        name="moves on from a critic drawn before",
+        hint="Count by hand how often your subset of two of four holds neighbours.",
+        body="""
+            size, chosen = len(q_values), []
+            for _ in range(subset_size):
+                k = int(torch.randint(size, ()))
+                while k in chosen:
+                    k = (k + 1) % size
+                chosen.append(k)
+            return q_values[chosen].amin(dim=0, keepdim=True).expand_as(q_values)
+        """,
+    ),
+    Misconception(
+        todo="random_subset_min_backup",
+        name="some critics more often",
+        hint="Is there a reason to prefer the last critic to the first?",
+        body="""
+            weights = torch.linspace(1.0, 2.0, len(q_values))
+            subset = torch.multinomial(weights, subset_size)
+            return q_values[subset].amin(dim=0, keepdim=True).expand_as(q_values)
+        """,
+    ),
+    Misconception(
+        todo="random_subset_min_backup",
+        name="the subsets in turn",
+        hint="Can one who has seen a few subsets tell the next?",
+        body="""
+            import itertools
+
+            subsets = list(itertools.combinations(range(len(q_values)), subset_size))
+            number = getattr(random_subset_min_backup, "number", 0)
+            random_subset_min_backup.number = number + 1
+            subset = list(subsets[number % len(subsets)])
+            return q_values[subset].amin(dim=0, keepdim=True).expand_as(q_values)
         """,
     ),
 ]
@@ -776,6 +924,98 @@ CRITICS = [
                 "critic/target_values": targets.mean(),
                 "td_errors": errors if weights is None else weights * errors,
             }
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.bellman_targets",
+        name="floats in place of pixels",
+        hint="Pixels come as whole numbers, which the networks divide by 255. How do they know "
+        "that yours were?",
+        body="""
+            states = next_observations.float()
+            next_actions, next_log_probs = self.actor(states).rsample_with_log_prob()
+            next_values = self.backup(self.target_critics(states, next_actions))
+            if self.use_entropy_bonus and self.backup_entropy:
+                next_values = self.soft_values(next_values, next_log_probs)
+            return td_targets(rewards, dones, next_values, self.discount)
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.bellman_targets",
+        name="values cut at 100",
+        hint="Rewards may be in the hundreds; what is then the value of a long episode?",
+        body="""
+            next_actions, next_log_probs = self.actor(next_observations).rsample_with_log_prob()
+            next_values = self.backup(self.target_critics(next_observations, next_actions))
+            if self.use_entropy_bonus and self.backup_entropy:
+                next_values = self.soft_values(next_values, next_log_probs)
+            next_values = next_values.clamp(-100.0, 100.0)
+            return td_targets(rewards, dones, next_values, self.discount)
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.critic_loss",
+        name="floats in place of pixels",
+        hint="Pixels come as whole numbers, which the networks divide by 255. How do they know "
+        "that yours were?",
+        body="""
+            q_values = self.critics(observations.float(), actions)
+            loss = squared_td_loss(q_values, targets, weights)
+            return loss, {
+                "critic/loss": loss,
+                "critic/q_values": q_values.detach().mean(),
+                "critic/target_values": targets.mean(),
+                "td_errors": (q_values.detach() - targets).abs().mean(dim=0),
+            }
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.critic_loss",
+        name="flattened observations",
+        hint="The networks know how to read an image. What is left of it when you hand it on?",
+        body="""
+            q_values = self.critics(observations.flatten(1), actions)
+            loss = squared_td_loss(q_values, targets, weights)
+            return loss, {
+                "critic/loss": loss,
+                "critic/q_values": q_values.detach().mean(),
+                "critic/target_values": targets.mean(),
+                "td_errors": (q_values.detach() - targets).abs().mean(dim=0),
+            }
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.bellman_targets",
+        name="rewards cut at 10",
+        hint="Who asked for a limit on rewards?",
+        body="""
+            next_actions, next_log_probs = self.actor(next_observations).rsample_with_log_prob()
+            next_values = self.backup(self.target_critics(next_observations, next_actions))
+            if self.use_entropy_bonus and self.backup_entropy:
+                next_values = self.soft_values(next_values, next_log_probs)
+            return td_targets(rewards.clamp(-10.0, 10.0), dones, next_values, self.discount)
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.bellman_targets",
+        name="critics cut at 100",
+        hint="How large may a Q-value be, where rewards are in the hundreds?",
+        body="""
+            next_actions, next_log_probs = self.actor(next_observations).rsample_with_log_prob()
+            q_values = self.target_critics(next_observations, next_actions).clamp(-100.0, 100.0)
+            next_values = self.backup(q_values)
+            if self.use_entropy_bonus and self.backup_entropy:
+                next_values = self.soft_values(next_values, next_log_probs)
+            return td_targets(rewards, dones, next_values, self.discount)
+        """,
+    ),
+    Misconception(
+        todo="squared_td_loss",
+        name="squares cut at a million",
+        hint="Large errors count as they are.",
+        body="""
+            squared = (q_values - targets).square().clamp(max=1e6)
+            return (squared if weights is None else weights * squared).mean(dim=1).sum()
         """,
     ),
 ]
@@ -1189,6 +1429,210 @@ ACTORS = [
             return loss, {"temperature/loss": loss}
         """,
     ),
+    Misconception(
+        todo="SoftActorCritic.actor_loss_reinforce",
+        name="repeats vectors only",
+        hint="How many axes has a batch of images?",
+        body="""
+            distribution = self.actor(observations)
+            actions, log_probs = distribution.sample_with_log_prob((self.num_actor_samples,))
+            with torch.no_grad():
+                repeated = observations.unsqueeze(0).repeat(self.num_actor_samples, 1, 1)
+                values = self.policy_q_values(repeated, actions)
+                if self.use_entropy_bonus:
+                    values = self.soft_values(values, log_probs)
+                advantages = leave_one_out_advantages(values)
+            loss = -(log_probs * advantages).mean()
+            return loss, self.actor_metrics(loss, distribution, log_probs)
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.actor_loss_reinforce",
+        name="floats in place of pixels",
+        hint="Pixels come as whole numbers, which the networks divide by 255. How do they know "
+        "that yours were?",
+        body="""
+            distribution = self.actor(observations)
+            actions, log_probs = distribution.sample_with_log_prob((self.num_actor_samples,))
+            with torch.no_grad():
+                repeated = observations.float().expand(self.num_actor_samples, *observations.shape)
+                values = self.policy_q_values(repeated, actions)
+                if self.use_entropy_bonus:
+                    values = self.soft_values(values, log_probs)
+                advantages = leave_one_out_advantages(values)
+            loss = -(log_probs * advantages).mean()
+            return loss, self.actor_metrics(loss, distribution, log_probs)
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.actor_loss_reinforce",
+        name="asks for the backup's setting",
+        hint="`backup_entropy` is for the critics' targets. What does the actor's loss go by?",
+        body="""
+            distribution = self.actor(observations)
+            actions, log_probs = distribution.sample_with_log_prob((self.num_actor_samples,))
+            with torch.no_grad():
+                repeated = observations.expand(self.num_actor_samples, *observations.shape)
+                values = self.policy_q_values(repeated, actions)
+                if self.use_entropy_bonus and self.backup_entropy:
+                    values = self.soft_values(values, log_probs)
+                advantages = leave_one_out_advantages(values)
+            loss = -(log_probs * advantages).mean()
+            return loss, self.actor_metrics(loss, distribution, log_probs)
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.actor_loss_reparametrize",
+        name="floats in place of pixels",
+        hint="Pixels come as whole numbers, which the networks divide by 255. How do they know "
+        "that yours were?",
+        body="""
+            distribution = self.actor(observations)
+            actions, log_probs = distribution.rsample_with_log_prob()
+            values = self.policy_q_values(observations.float(), actions)
+            if self.use_entropy_bonus:
+                values = self.soft_values(values, log_probs)
+            loss = -values.mean()
+            return loss, self.actor_metrics(loss, distribution, log_probs)
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.actor_loss_reparametrize",
+        name="flattened observations",
+        hint="The networks know how to read an image. What is left of it when you hand it on?",
+        body="""
+            observations = observations.flatten(1)
+            distribution = self.actor(observations)
+            actions, log_probs = distribution.rsample_with_log_prob()
+            values = self.policy_q_values(observations, actions)
+            if self.use_entropy_bonus:
+                values = self.soft_values(values, log_probs)
+            loss = -values.mean()
+            return loss, self.actor_metrics(loss, distribution, log_probs)
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.actor_loss_reparametrize",
+        name="asks for the backup's setting",
+        hint="`backup_entropy` is for the critics' targets. What does the actor's loss go by?",
+        body="""
+            distribution = self.actor(observations)
+            actions, log_probs = distribution.rsample_with_log_prob()
+            values = self.policy_q_values(observations, actions)
+            if self.use_entropy_bonus and self.backup_entropy:
+                values = self.soft_values(values, log_probs)
+            loss = -values.mean()
+            return loss, self.actor_metrics(loss, distribution, log_probs)
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.actor_loss_reparametrize",
+        name="as many samples as the other loss",
+        hint="Of how many actions a state does the card's formula speak?",
+        body="""
+            distribution = self.actor(observations)
+            actions, log_probs = distribution.rsample_with_log_prob((self.num_actor_samples,))
+            observations = observations.expand(len(actions), *observations.shape)
+            values = self.policy_q_values(observations, actions)
+            if self.use_entropy_bonus:
+                values = self.soft_values(values, log_probs)
+            loss = -values.mean()
+            return loss, self.actor_metrics(loss, distribution, log_probs)
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.temperature_loss",
+        name="log alpha between -5 and 5",
+        hint="Where the rewards are small, so is alpha. What is its gradient below your bound?",
+        body="""
+            temperature = self.log_temperature.clamp(-5.0, 5.0).exp()
+            loss = temperature * (entropy.detach() - self.target_entropy)
+            return loss, {"temperature/loss": loss}
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.actor_loss_reinforce",
+        name="advantages cut at 10",
+        hint="What scale have Q-values? The card says what A is.",
+        body="""
+            distribution = self.actor(observations)
+            actions, log_probs = distribution.sample_with_log_prob((self.num_actor_samples,))
+            with torch.no_grad():
+                repeated = observations.expand(self.num_actor_samples, *observations.shape)
+                values = self.policy_q_values(repeated, actions)
+                if self.use_entropy_bonus:
+                    values = self.soft_values(values, log_probs)
+                advantages = leave_one_out_advantages(values).clamp(-10.0, 10.0)
+            loss = -(log_probs * advantages).mean()
+            return loss, self.actor_metrics(loss, distribution, log_probs)
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.actor_loss_reinforce",
+        name="advantages normalised where samples are many",
+        hint="Is the gradient still an unbiased estimate once A has been divided?",
+        body="""
+            distribution = self.actor(observations)
+            actions, log_probs = distribution.sample_with_log_prob((self.num_actor_samples,))
+            with torch.no_grad():
+                repeated = observations.expand(self.num_actor_samples, *observations.shape)
+                values = self.policy_q_values(repeated, actions)
+                if self.use_entropy_bonus:
+                    values = self.soft_values(values, log_probs)
+                advantages = leave_one_out_advantages(values)
+                if self.num_actor_samples > 5:
+                    advantages = advantages / (advantages.std() + 1e-8)
+            loss = -(log_probs * advantages).mean()
+            return loss, self.actor_metrics(loss, distribution, log_probs)
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.actor_loss_reinforce",
+        name="the mean of the critics for a single sample",
+        hint="On what does it depend which of the critics' values the actor climbs?",
+        body="""
+            distribution = self.actor(observations)
+            actions, log_probs = distribution.sample_with_log_prob((self.num_actor_samples,))
+            with torch.no_grad():
+                repeated = observations.expand(self.num_actor_samples, *observations.shape)
+                values = self.critics(repeated, actions)
+                is_smallest = self.is_pessimistic and self.num_actor_samples > 1
+                values = values.amin(dim=0) if is_smallest else values.mean(dim=0)
+                if self.use_entropy_bonus:
+                    values = self.soft_values(values, log_probs)
+                advantages = leave_one_out_advantages(values)
+            loss = -(log_probs * advantages).mean()
+            return loss, self.actor_metrics(loss, distribution, log_probs)
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.actor_loss_reparametrize",
+        name="Q-values cut at 100",
+        hint="What gradient flows through a Q-value that you have cut?",
+        body="""
+            distribution = self.actor(observations)
+            actions, log_probs = distribution.rsample_with_log_prob()
+            values = self.policy_q_values(observations, actions).clamp(-100.0, 100.0)
+            if self.use_entropy_bonus:
+                values = self.soft_values(values, log_probs)
+            loss = -values.mean()
+            return loss, self.actor_metrics(loss, distribution, log_probs)
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.actor_loss_reparametrize",
+        name="log-probabilities cut at 20",
+        hint="What gradient flows through a log-probability that you have cut?",
+        body="""
+            distribution = self.actor(observations)
+            actions, log_probs = distribution.rsample_with_log_prob()
+            values = self.policy_q_values(observations, actions)
+            if self.use_entropy_bonus:
+                values = self.soft_values(values, log_probs.clamp(-20.0, 20.0))
+            loss = -values.mean()
+            return loss, self.actor_metrics(loss, distribution, log_probs)
+        """,
+    ),
 ]
 
 TARGETS = [
@@ -1325,6 +1769,43 @@ TARGETS = [
             with torch.no_grad():
                 for target, source in zip(targets, sources, strict=True):
                     target.add_(rate * source)
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.update_target_critic",
+        name="other memory",
+        hint="What is written into the memory of the target critics' weights? Compiled steps read "
+        "it there.",
+        body="""
+            targets, sources = self.target_critic_parameters, self.critic_parameters
+            for target, source in zip(targets, sources, strict=True):
+                target.data = source.data.clone()
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.soft_update_target_critic",
+        name="other memory",
+        hint="What is written into the memory of the target critics' weights? Compiled steps read "
+        "it there.",
+        body="""
+            rate = self.soft_target_update_rate
+            targets, sources = self.target_critic_parameters, self.critic_parameters
+            for target, source in zip(targets, sources, strict=True):
+                target.data = (1.0 - rate) * target.data + rate * source.data
+        """,
+    ),
+    Misconception(
+        todo="SoftActorCritic.soft_update_target_critic",
+        name="jumps where it is close",
+        hint="How far from the critics may the target critics be, when the critics stand almost "
+        "still?",
+        body="""
+            with torch.no_grad():
+                for target, source in zip(
+                    self.target_critic_parameters, self.critic_parameters, strict=True
+                ):
+                    target.lerp_(source, self.soft_target_update_rate)
+                    target.copy_(torch.where((target - source).abs() < 1e-3, source, target))
         """,
     ),
 ]

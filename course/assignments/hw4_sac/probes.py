@@ -12,6 +12,7 @@ from numpy.random import RandomState
 from course.probe import ProbeCase, probe
 
 D, A = 3, 2
+IMAGE = 1, 2, 3  # the shape of one
 
 
 def normal(random: RandomState, *shape: int) -> np.ndarray:
@@ -24,19 +25,29 @@ def positive(random: RandomState, *shape: int) -> np.ndarray:
     return (0.1 + random.rand(*shape)).astype(np.float32)
 
 
+def images(random: RandomState, batch_size: int) -> np.ndarray:
+    """Pixels, as uint8."""
+    return random.randint(256, size=(batch_size, *IMAGE)).astype(np.uint8)
+
+
 def scalar(value: float) -> np.ndarray:
     """A number as a float32 array without axes."""
     return np.array(value, np.float32)
 
 
 def networks(
-    random: RandomState, num_critics: int, batch_size: int, num_draws: int, temperature: float
+    random: RandomState,
+    num_critics: int,
+    batch_size: int,
+    num_draws: int,
+    temperature: float,
+    size: int = D,
 ) -> dict:
     """What `recipes.agent_with_networks` needs; `num_draws` samples are due, and one is spare."""
     return {
-        "actor_weights": 0.5 * normal(random, 2, D, A),
-        "critic_weights": normal(random, num_critics, D + A),
-        "target_critic_weights": normal(random, num_critics, D + A),
+        "actor_weights": 0.5 * normal(random, 2, size, A),
+        "critic_weights": normal(random, num_critics, size + A),
+        "target_critic_weights": normal(random, num_critics, size + A),
         "noise": normal(random, num_draws + 1, batch_size, A),
         "log_temperature": scalar(math.log(temperature)),
         "soft_value_weights": [1.0, -temperature],
@@ -67,6 +78,8 @@ def log_tanh_slope(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("where tanh is nearly 1", {"pre_tanh": almost}, is_hidden=True)
     doubles = 3.0 * random.standard_normal((3, 4))
     yield ProbeCase("float64", {"pre_tanh": doubles}, is_hidden=True)
+    farther = 3000.0 * normal(random, 5, 2)
+    yield ProbeCase("thousands", {"pre_tanh": farther}, is_hidden=True)
 
 
 @probe(
@@ -94,6 +107,11 @@ def ensemble_forward(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("one critic, a batch of one", inputs(1, 1, n_layers=2), is_hidden=True)
     yield ProbeCase("critics without hidden layers", inputs(2, 6, n_layers=0), is_hidden=True)
     yield ProbeCase("as many samples as critics", inputs(3, 3, 4), is_hidden=True)
+    yield ProbeCase("three leading axes", inputs(2, 2, 3, 4), is_hidden=True)
+    yield ProbeCase("four leading axes, one critic", inputs(1, 2, 1, 3, 2), is_hidden=True)
+    large = inputs(2, 4, n_layers=0)
+    large |= {name: 30.0 * large[name] for name in ("observations", "actions")}
+    yield ProbeCase("large numbers", large, is_hidden=True)
 
 
 @probe("SoftActorCritic.entropy", entropy="the estimate of H")
@@ -104,6 +122,9 @@ def entropy(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("one state", {"log_probs": 1.0 + normal(random, 1)}, is_hidden=True)
     large = 50.0 * normal(random, 2, 40)
     yield ProbeCase("far from zero", {"log_probs": large}, is_hidden=True)
+    larger = 1e4 * normal(random, 3, 4) - 1e3
+    yield ProbeCase("farther still", {"log_probs": larger}, is_hidden=True)
+    yield ProbeCase("three axes", {"log_probs": normal(random, 2, 5, 3)}, is_hidden=True)
 
 
 @probe(
@@ -114,10 +135,18 @@ def entropy(random: RandomState) -> Iterator[ProbeCase]:
     gradient_in_log_temperature="the values' gradient in log alpha",
 )
 def soft_values(random: RandomState) -> Iterator[ProbeCase]:
-    """Log-probabilities of the batch alone, or of the Q-values' shape."""
+    """Log-probabilities of the batch alone, or of the Q-values' shape; whatever is switched on."""
 
-    def inputs(temperature: float, q_shape: tuple[int, ...], shape: tuple[int, ...]) -> dict:
+    def inputs(
+        temperature: float,
+        q_shape: tuple[int, ...],
+        shape: tuple[int, ...],
+        bonus: bool = True,
+        backup_entropy: bool = True,
+    ) -> dict:
         return {
+            "use_entropy_bonus": bonus,
+            "backup_entropy": backup_entropy,
             "log_temperature": scalar(math.log(temperature)),
             "q_values": normal(random, *q_shape),
             "log_probs": normal(random, *shape),
@@ -128,10 +157,28 @@ def soft_values(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("several samples", inputs(2.5, (3, 5), (3, 5)), is_hidden=True)
     yield ProbeCase("as many critics as states", inputs(0.5, (4, 4), (4,)), is_hidden=True)
     yield ProbeCase("a batch of one", inputs(0.1, (2, 1), (1,)), is_hidden=True)
+    yield ProbeCase(
+        "entropy for the actor only: the actor calls", inputs(0.3, (4,), (4,), backup_entropy=False)
+    )
+    yield ProbeCase(
+        "called although there is no bonus",
+        inputs(0.6, (2, 3), (3,), bonus=False, backup_entropy=False),
+        is_hidden=True,
+    )
+    yield ProbeCase(
+        "called although there is no bonus, but for the backup",
+        inputs(0.8, (5,), (5,), bonus=False),
+        is_hidden=True,
+    )
+    unlikely = inputs(1e-3, (2, 4), (4,))
+    unlikely["log_probs"] *= 1000.0
+    yield ProbeCase("a very small temperature, unlikely actions", unlikely, is_hidden=True)
+    yield ProbeCase("critics and samples", inputs(0.4, (3, 2, 5), (5,)), is_hidden=True)
+    yield ProbeCase("critics and samples alike", inputs(0.4, (2, 2, 3), (2, 2, 3)), is_hidden=True)
 
 
 def backup_cases(random: RandomState) -> Iterator[ProbeCase]:
-    """Two critics, three, one, as many as states, large ones."""
+    """Two critics, three, one, as many as states, large and huge ones."""
     yield ProbeCase("two critics", {"q_values": normal(random, 2, 5)})
     yield ProbeCase("three critics", {"q_values": normal(random, 3, 4)})
     yield ProbeCase("one critic", {"q_values": normal(random, 1, 6)}, is_hidden=True)
@@ -139,6 +186,8 @@ def backup_cases(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("as many as states", {"q_values": normal(random, 4, 4)}, is_hidden=True)
     far = 1000.0 * normal(random, 5, 3) - 500.0
     yield ProbeCase("large values", {"q_values": far}, is_hidden=True)
+    huge = 1e8 * (7.0 + normal(random, 3, 4))
+    yield ProbeCase("huge values", {"q_values": huge}, is_hidden=True)
 
 
 mean_backup = probe("mean_backup", values="what each critic is trained on")(backup_cases)
@@ -148,19 +197,21 @@ double_q_backup = probe("double_q_backup", values="what each critic is trained o
 
 @probe(
     "random_subset_min_backup",
-    results="all different results of 200 calls (more or fewer than there are subsets: drawn with "
+    results="all different results of many calls (more or fewer than there are subsets: drawn with "
     "replacement, or always the same?)",
     is_even="whether every subset comes about equally often",
+    are_independent="whether a subset says nothing of the next one",
 )
 def random_subset_min_backup(random: RandomState) -> Iterator[ProbeCase]:
     """Subsets of two, of one, of all. Each critic is the smallest somewhere."""
 
-    def inputs(num_critics: int, batch_size: int, subset_size: int) -> dict:
+    def inputs(num_critics: int, batch_size: int, subset_size: int, num_draws: int = 200) -> dict:
         q_values = normal(random, num_critics, batch_size)
         q_values -= 10.0 * np.eye(num_critics, batch_size, dtype=np.float32)
         return {
             "q_values": q_values,
             "subset_size": subset_size,
+            "num_draws": num_draws,
             "seed": int(random.randint(1000)),
         }
 
@@ -170,6 +221,8 @@ def random_subset_min_backup(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("three of four critics", inputs(4, 5, 3), is_hidden=True)
     yield ProbeCase("two of four critics", inputs(4, 4, 2), is_hidden=True)
     yield ProbeCase("the only critic", inputs(1, 4, 1), is_hidden=True)
+    often = inputs(4, 4, 2, num_draws=12_000)
+    yield ProbeCase("two of four critics, very often", often, is_hidden=True)
 
 
 # --- the critics' loss ----------------------------------------------------------------------
@@ -224,6 +277,14 @@ def bellman_targets(random: RandomState) -> Iterator[ProbeCase]:
     uneven = positive(random, 3, 3)
     uneven /= uneven.sum(axis=1, keepdims=True)
     yield ProbeCase("critics weighed unequally", inputs(uneven, some), is_hidden=True)
+    large = inputs(mean, some) | networks(random, 3, 5, 1, temperature=300.0)
+    yield ProbeCase("a large temperature, and so large values", large, is_hidden=True)
+    large = inputs(np.full((2, 2), 0.5), some)
+    large["rewards"] *= 1000.0
+    large["target_critic_weights"] *= 100.0
+    yield ProbeCase("large rewards and large critics", large, is_hidden=True)
+    of_images = inputs(swap, some) | networks(random, 2, 5, 1, temperature=0.4, size=6)
+    yield ProbeCase("images", of_images | {"next_observations": images(random, 5)})
 
 
 @probe("squared_td_loss", loss="the loss", gradient="the loss's gradient in the Q-values")
@@ -246,6 +307,9 @@ def squared_td_loss(random: RandomState) -> Iterator[ProbeCase]:
     large = inputs(2, 3, positive(random, 3))
     large["targets"] *= 50.0
     yield ProbeCase("large errors", large, is_hidden=True)
+    huge = inputs(2, 3, positive(random, 3))
+    huge["targets"] *= 1e4
+    yield ProbeCase("huge errors", huge, is_hidden=True)
 
 
 @probe(
@@ -279,6 +343,10 @@ def critic_loss(random: RandomState) -> Iterator[ProbeCase]:
     large = inputs(3, 4, weighted=True)
     large["targets"] *= 50.0
     yield ProbeCase("large errors", large, is_hidden=True)
+    of_images = inputs(2, 5, weighted=True) | {"observations": images(random, 5)}
+    for name in ("critic_weights", "target_critic_weights"):
+        of_images[name] = normal(random, 2, 6 + A)
+    yield ProbeCase("images", of_images)
 
 
 # --- the actor's loss, temperature ----------------------------------------------------------
@@ -292,14 +360,18 @@ def actor_inputs(
     is_pessimistic: bool = False,
     bonus: bool = True,
     temperature: float = 0.5,
+    backup_entropy: bool = True,
+    are_images: bool = False,
 ) -> dict:
     """Inputs of either actor loss."""
-    given = networks(random, num_critics, batch_size, num_samples, temperature)
+    size = 6 if are_images else D
+    given = networks(random, num_critics, batch_size, num_samples, temperature, size)
     return given | {
-        "observations": normal(random, batch_size, D),
+        "observations": images(random, batch_size) if are_images else normal(random, batch_size, D),
         "num_actor_samples": num_samples,
         "is_pessimistic": is_pessimistic,
         "use_entropy_bonus": bonus,
+        "backup_entropy": backup_entropy,
     }
 
 
@@ -329,6 +401,22 @@ def actor_loss_reinforce(random: RandomState) -> Iterator[ProbeCase]:
     )
     yield ProbeCase("as many samples as states", actor_inputs(random, 3, 4, 4), is_hidden=True)
     yield ProbeCase("one state", actor_inputs(random, 2, 1, 4, temperature=2.0), is_hidden=True)
+    yield ProbeCase(
+        "one sample, smallest of two critics",
+        actor_inputs(random, 2, 4, 1, is_pessimistic=True),
+        is_hidden=True,
+    )
+    yield ProbeCase("eight samples", actor_inputs(random, 2, 3, 8), is_hidden=True)
+    large = actor_inputs(random, 2, 4, 3)
+    large["critic_weights"] *= 30.0
+    large["noise"] *= 10.0
+    yield ProbeCase("large critics, unlikely actions", large, is_hidden=True)
+    yield ProbeCase("images", actor_inputs(random, 2, 4, 3, are_images=True))
+    yield ProbeCase(
+        "entropy for the actor only",
+        actor_inputs(random, 2, 4, 2, backup_entropy=False),
+        is_hidden=True,
+    )
 
 
 @probe(
@@ -354,6 +442,18 @@ def actor_loss_reparametrize(random: RandomState) -> Iterator[ProbeCase]:
         actor_inputs(random, 4, 4, is_pessimistic=True, bonus=False),
         is_hidden=True,
     )
+    yield ProbeCase("images", actor_inputs(random, 2, 4, are_images=True))
+    yield ProbeCase(
+        "entropy for the actor only",
+        actor_inputs(random, 2, 4, backup_entropy=False),
+        is_hidden=True,
+    )
+    large = actor_inputs(random, 2, 4)
+    large["critic_weights"] *= 30.0
+    large["noise"] *= 10.0
+    yield ProbeCase("large critics, unlikely actions", large, is_hidden=True)
+    samples = actor_inputs(random, 2, 4) | {"num_actor_samples": 3}
+    yield ProbeCase("a number of samples, which is not for this loss", samples, is_hidden=True)
 
 
 @probe(
@@ -364,7 +464,7 @@ def actor_loss_reparametrize(random: RandomState) -> Iterator[ProbeCase]:
     reported_loss="the metric temperature/loss",
 )
 def temperature_loss(random: RandomState) -> Iterator[ProbeCase]:
-    """Entropy below, above and at its target."""
+    """Entropy below, above and at its target; very small and large temperatures."""
 
     def inputs(temperature: float, entropy: float, target: float) -> dict:
         return {
@@ -378,6 +478,8 @@ def temperature_loss(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("entropy above its target", inputs(0.5, high, -1.0))
     yield ProbeCase("entropy at its target", inputs(0.3, -3.0, -3.0), is_hidden=True)
     yield ProbeCase("a positive target, a large temperature", inputs(5.0, low, 0.5), is_hidden=True)
+    yield ProbeCase("a very small temperature", inputs(1e-4, 900.0, -20.0), is_hidden=True)
+    yield ProbeCase("a very large temperature", inputs(1e4, high, -1.0), is_hidden=True)
 
 
 # --- target critics -------------------------------------------------------------------------
@@ -397,6 +499,7 @@ STATES = {
     "targets": "the target critics' weights",
     "targets_once_the_critics_have_moved": "the target critics' weights, critics changed since",
     "targets_after_a_second_call": "the target critics' weights after a second call",
+    "their_memory": "what is then in the memory in which the target critics' weights were at first",
     "critics": "the critics' weights",
     "targets_need_gradient": "whether the target critics' weights require a gradient",
     "critics_need_gradient": "whether the critics' weights still require a gradient",
@@ -404,7 +507,7 @@ STATES = {
 }
 
 
-@probe("SoftActorCritic.update_target_critic", **STATES)
+@probe("SoftActorCritic.update_target_critic", rtol=1e-6, atol=1e-7, **STATES)
 def update_target_critic(random: RandomState) -> Iterator[ProbeCase]:
     """A copy that stays when the critics move on."""
     yield ProbeCase("two updates", target_inputs(random))
@@ -414,10 +517,14 @@ def update_target_critic(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("large weights", large, is_hidden=True)
 
 
-@probe("SoftActorCritic.soft_update_target_critic", **STATES)
+@probe("SoftActorCritic.soft_update_target_critic", rtol=1e-6, atol=1e-7, **STATES)
 def soft_update_target_critic(random: RandomState) -> Iterator[ProbeCase]:
-    """A rate between 0 and 1, and each of them."""
+    """A rate between 0 and 1, and each of them; target critics that have almost arrived."""
     yield ProbeCase("a quarter of the way", target_inputs(random) | {"rate": 0.25})
     yield ProbeCase("a small rate", target_inputs(random) | {"rate": 0.005})
     yield ProbeCase("rate 1 copies", target_inputs(random) | {"rate": 1.0}, is_hidden=True)
     yield ProbeCase("rate 0 changes nothing", target_inputs(random) | {"rate": 0.0}, is_hidden=True)
+    near = target_inputs(random) | {"rate": 0.1}
+    for name in ("matrix", "vector"):
+        near[f"target_{name}"] = near[name] + 1e-4 * near[f"target_{name}"]
+    yield ProbeCase("almost there", near, is_hidden=True)

@@ -19,23 +19,42 @@ from hw.homework.recipe import Inputs, Outputs, Recipe, gradients
 from hw.infrastructure.distributions import log_tanh_slope
 from hw.networks.state_action_value_critic import StateActionCriticEnsemble
 
-NUM_DRAWS = 200  # of a random subset: enough to see every one
-
-
 # --- stubs ----------------------------------------------------------------------------------
 
 
-class SineCritics(nn.Module):
-    """Q_k(s, a) = sin(w_k . (s, a)): (B, D), (B, A) -> (K, B), for any leading shape B."""
+def features_of(observations: Tensor, shape: torch.Size) -> Tensor:
+    """Observations (B, *) as vectors (B, D), for any leading shape B; pixels are divided by 255.
 
-    def __init__(self, weights: Tensor):
+    Raises:
+        ValueError: they are not of the shape (B, *).
+    """
+    first = observations.ndim - len(shape)
+    if first < 0 or observations.shape[first:] != shape:
+        raise ValueError(
+            f"{tuple(observations.shape)} are no observations (B, *), * {tuple(shape)}"
+        )
+    features = observations.flatten(first)
+    return features if features.is_floating_point() else features / 255
+
+
+class SineCritics(nn.Module):
+    """Q_k(s, a) = x + sin(x), x = w_k . (s, a): (B, *), (B, A) -> (K, B), for any leading shape B.
+
+    Args:
+        weights: (K, D + A).
+        observation_shape: *, of D numbers.
+    """
+
+    def __init__(self, weights: Tensor, observation_shape: torch.Size):
         super().__init__()
         self.weights = nn.Parameter(weights)
+        self.observation_shape = observation_shape
 
     def forward(self, observations: Tensor, actions: Tensor) -> Tensor:
         """The Q-values."""
-        scores = torch.einsum("kd,...d->k...", self.weights, torch.cat([observations, actions], -1))
-        return scores.sin()
+        features = features_of(observations, self.observation_shape)
+        scores = torch.einsum("kd,...d->k...", self.weights, torch.cat([features, actions], -1))
+        return scores + scores.sin()
 
 
 class GivenNoiseActor(nn.Module):
@@ -44,17 +63,20 @@ class GivenNoiseActor(nn.Module):
     Args:
         weights: (2, D, A).
         noise: (draws, B, A); samples take it in turn, and begin again at its end.
+        observation_shape: *, of D numbers.
     """
 
-    def __init__(self, weights: Tensor, noise: Tensor):
+    def __init__(self, weights: Tensor, noise: Tensor, observation_shape: torch.Size):
         super().__init__()
         self.weights = nn.Parameter(weights)
+        self.observation_shape = observation_shape
         self.noise = noise.flatten()
         self.used = 0
 
     def forward(self, observations: Tensor) -> "GivenNoiseNormal":
         """The distribution for each observation."""
-        mean, log_std = (observations @ weights for weights in self.weights)
+        features = features_of(observations, self.observation_shape)
+        mean, log_std = (features @ weights for weights in self.weights)
         return GivenNoiseNormal(mean, log_std.exp(), self)
 
     def draw(self, shape: torch.Size) -> Tensor:
@@ -102,19 +124,29 @@ def bare_agent() -> SoftActorCritic:
     return agent
 
 
-def agent_with_networks(inputs: Inputs) -> SoftActorCritic:
+def agent_with_networks(inputs: Inputs, observations: Tensor) -> SoftActorCritic:
     """An agent with small networks; its TODOs are stubs whose numbers are inputs."""
-    agent = bare_agent()
-    agent.actor = GivenNoiseActor(inputs.tensor("actor_weights"), inputs.tensor("noise"))
-    agent.critics = SineCritics(inputs.tensor("critic_weights"))
-    agent.target_critics = SineCritics(inputs.tensor("target_critic_weights"))
+    agent = agent_with_critics(inputs, observations)
+    agent.actor = GivenNoiseActor(
+        inputs.tensor("actor_weights"), inputs.tensor("noise"), observations.shape[1:]
+    )
     agent.target_critics.requires_grad_(False)
     agent.log_temperature = nn.Parameter(inputs.tensor("log_temperature"))
     agent.use_entropy_bonus = inputs["use_entropy_bonus"]
+    agent.backup_entropy = inputs["backup_entropy"]
     first, second = inputs["soft_value_weights"]
     agent.soft_values = lambda q_values, log_probs: first * q_values + second * log_probs
     scale = inputs["entropy_weight"]
     agent.entropy = lambda log_probs: scale * log_probs.sum()
+    return agent
+
+
+def agent_with_critics(inputs: Inputs, observations: Tensor) -> SoftActorCritic:
+    """An agent with critics and target critics for observations (B, *), and no more."""
+    agent = bare_agent()
+    shape = observations.shape[1:]
+    agent.critics = SineCritics(inputs.tensor("critic_weights"), shape)
+    agent.target_critics = SineCritics(inputs.tensor("target_critic_weights"), shape)
     return agent
 
 
@@ -175,14 +207,28 @@ def double_q_backup(inputs: Inputs) -> Outputs:
 def random_subset_min_backup(inputs: Inputs) -> Outputs:
     """All different results of many calls, sorted: (results, K, B). Which comes when is chance.
 
-    `is_even` tells whether each came in at least a quarter of its share of the calls.
+    `is_even` tells whether each came as often as the others, within six standard deviations and in
+    at least a quarter of its share of the calls; `are_independent`, likewise, whether one says
+    nothing of the next.
     """
     torch.manual_seed(inputs["seed"])
     q_values = inputs.tensor("q_values")
     size = inputs["subset_size"]
-    draws = [td.random_subset_min_backup(q_values, size) for _ in range(NUM_DRAWS)]
-    results, counts = torch.unique(torch.stack(draws), dim=0, return_counts=True)
-    return {"results": results, "is_even": bool(4 * counts.min() * len(counts) >= NUM_DRAWS)}
+    num_draws = inputs["num_draws"]
+    draws = [td.random_subset_min_backup(q_values, size) for _ in range(num_draws)]
+    results, which, counts = torch.unique(
+        torch.stack(draws), dim=0, return_inverse=True, return_counts=True
+    )
+    share = 1 / len(results)
+    margin = 6 * (share * (1 - share) / num_draws) ** 0.5
+    is_even = 4 * counts.min() >= share * num_draws
+    is_even &= ((counts / num_draws - share).abs() <= margin).all()
+    repeats = (which[1:] == which[:-1]).double().mean()
+    return {
+        "results": results,
+        "is_even": bool(is_even),
+        "are_independent": bool((repeats - share).abs() <= margin),
+    }
 
 
 # --- the critics' loss ----------------------------------------------------------------------
@@ -197,7 +243,8 @@ def soft_values(inputs: Inputs) -> Outputs:
     """`soft_values`, and where its gradient flows."""
     agent = bare_agent()
     agent.log_temperature = nn.Parameter(inputs.tensor("log_temperature"))
-    agent.use_entropy_bonus = agent.backup_entropy = True
+    agent.use_entropy_bonus = inputs["use_entropy_bonus"]
+    agent.backup_entropy = inputs["backup_entropy"]
     q_values = inputs.tensor("q_values", requires_grad=True)
     log_probs = inputs.tensor("log_probs", requires_grad=True)
     values = agent.soft_values(q_values, log_probs)
@@ -208,13 +255,13 @@ def soft_values(inputs: Inputs) -> Outputs:
 
 def bellman_targets(inputs: Inputs) -> Outputs:
     """`bellman_targets` with a backup that is a given matrix (K, K)."""
-    agent = agent_with_networks(inputs)
+    next_observations = inputs.tensor("next_observations")
+    agent = agent_with_networks(inputs, next_observations)
     agent.discount = inputs["discount"]
-    agent.backup_entropy = inputs["backup_entropy"]
     matrix = inputs.tensor("backup_matrix")
     agent.backup = lambda q_values: matrix @ q_values
     targets = agent.bellman_targets(
-        inputs.tensor("rewards"), inputs.tensor("next_observations"), inputs.tensor("dones")
+        inputs.tensor("rewards"), next_observations, inputs.tensor("dones")
     )
     return {"targets": targets, "requires_grad": targets.requires_grad}
 
@@ -230,9 +277,8 @@ def squared_td_loss(inputs: Inputs) -> Outputs:
 
 def critic_loss(inputs: Inputs) -> Outputs:
     """`critic_loss` with sine critics, where its gradient flows, and its metrics."""
-    agent = bare_agent()
-    agent.critics = SineCritics(inputs.tensor("critic_weights"))
-    agent.target_critics = SineCritics(inputs.tensor("target_critic_weights"))
+    observations = inputs.tensor("observations")
+    agent = agent_with_critics(inputs, observations)
     weights = None if inputs.get("weights") is None else inputs.tensor("weights")
     loss_of_errors = quadratic_loss(inputs["loss_coefficients"])
     with (
@@ -240,7 +286,7 @@ def critic_loss(inputs: Inputs) -> Outputs:
         patch.object(sac_agent, "squared_td_loss", loss_of_errors, create=True),
     ):
         loss, metrics = agent.critic_loss(
-            inputs.tensor("observations"),
+            observations,
             inputs.tensor("actions"),
             inputs.tensor("targets"),
             weights,
@@ -272,10 +318,11 @@ def quadratic_loss(coefficients: list[float]) -> Callable[..., Tensor]:
 
 def actor_loss_reinforce(inputs: Inputs) -> Outputs:
     """`actor_loss_reinforce` for given noise, and where its gradient flows."""
-    agent = agent_with_networks(inputs)
+    observations = inputs.tensor("observations")
+    agent = agent_with_networks(inputs, observations)
     agent.is_pessimistic = inputs["is_pessimistic"]
     agent.num_actor_samples = inputs["num_actor_samples"]
-    loss, metrics = agent.actor_loss_reinforce(inputs.tensor("observations"))
+    loss, metrics = agent.actor_loss_reinforce(observations)
     state = after_actor_loss(agent, loss, metrics)
     (in_critics,) = gradients(loss, [agent.critics.weights])
     return state | {"gradient_in_critics": in_critics}
@@ -283,10 +330,11 @@ def actor_loss_reinforce(inputs: Inputs) -> Outputs:
 
 def actor_loss_reparametrize(inputs: Inputs) -> Outputs:
     """`actor_loss_reparametrize` for given noise, and where its gradient flows."""
-    agent = agent_with_networks(inputs)
+    observations = inputs.tensor("observations")
+    agent = agent_with_networks(inputs, observations)
     agent.is_pessimistic = inputs["is_pessimistic"]
-    agent.num_actor_samples = 1
-    loss, metrics = agent.actor_loss_reparametrize(inputs.tensor("observations"))
+    agent.num_actor_samples = inputs["num_actor_samples"]
+    loss, metrics = agent.actor_loss_reparametrize(observations)
     return after_actor_loss(agent, loss, metrics)
 
 
@@ -339,6 +387,7 @@ def agent_with_targets(inputs: Inputs) -> SoftActorCritic:
 
 def states_of_targets(agent: SoftActorCritic, update: Callable[[], None]) -> Outputs:
     """All weights after an update, after a change of the critics, and after another update."""
+    memory = nn.ParameterList(parameter.detach() for parameter in agent.target_critics.parameters())
     update()
     first = flat(agent.target_critics)
     listed, own = agent.target_critic_parameters, list(agent.target_critics.parameters())
@@ -353,6 +402,7 @@ def states_of_targets(agent: SoftActorCritic, update: Callable[[], None]) -> Out
         "targets": first,
         "targets_once_the_critics_have_moved": later,
         "targets_after_a_second_call": flat(agent.target_critics),
+        "their_memory": flat(memory),
         "critics": flat(agent.critics),
         "targets_need_gradient": needs[0],
         "critics_need_gradient": needs[1],

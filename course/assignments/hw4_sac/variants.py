@@ -81,11 +81,10 @@ VARIANTS = [
     ),
     Variant(
         todo="SoftActorCritic.soft_values",
-        name="asks for the bonus again",
+        name="a bonus that is added",
         body="""
-            if not self.use_entropy_bonus:
-                return q_values
-            return q_values - self.temperature * log_probs
+            bonus = -self.log_temperature.detach().exp() * log_probs
+            return torch.add(q_values, bonus)
         """,
     ),
     Variant(
@@ -452,12 +451,16 @@ VARIANTS = [
         todo="SoftActorCritic.soft_update_target_critic",
         name="flat vectors",
         body="""
-            from torch.nn.utils import parameters_to_vector, vector_to_parameters
+            from torch.nn.utils import parameters_to_vector
 
             tau = self.soft_target_update_rate
             new = parameters_to_vector(self.critics.parameters()).detach()
             old = parameters_to_vector(self.target_critics.parameters())
-            vector_to_parameters(old + tau * (new - old), self.target_critics.parameters())
+            average, first = old + tau * (new - old), 0
+            for target in self.target_critics.parameters():
+                end = first + target.numel()
+                target.data.copy_(average[first:end].view_as(target))
+                first = end
         """,
     ),
 ]

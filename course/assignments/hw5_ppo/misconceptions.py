@@ -195,6 +195,38 @@ SURROGATE = [
             return torch.maximum((values - returns).abs(), (clipped_values - returns).abs())
         """,
     ),
+    Misconception(
+        todo="clipped_surrogate",
+        name="bounds the ratio from above for bad actions too",
+        hint="A bad action has become far more likely than any bound that you chose. The equation "
+        "has one bound, on the other term: is the objective still r A there?",
+        body="""
+            ratios = ratios.clamp(max=100.0)
+            clipped_ratios = ratios.clamp(1.0 - clip_ratio, 1.0 + clip_ratio)
+            return torch.minimum(ratios * advantages, clipped_ratios * advantages)
+        """,
+    ),
+    Misconception(
+        todo="approximate_kl",
+        name="bounds the log-ratios",
+        hint="The equation has no bound. Does your estimate still grow when a policy that is far "
+        "away moves farther?",
+        body="""
+            log_ratios = log_ratios.clamp(-5.0, 5.0)
+            return (log_ratios.expm1() - log_ratios).mean()
+        """,
+    ),
+    Misconception(
+        todo="clipped_value_errors",
+        name="bounds the errors",
+        hint="Returns may be in the thousands, and so may errors. Which bound does the equation "
+        "have, and on what?",
+        body="""
+            clipped_values = old_values + (values - old_values).clamp(-clip_range, clip_range)
+            errors = torch.maximum((values - returns) ** 2, (clipped_values - returns) ** 2)
+            return errors.clamp(max=1e4)
+        """,
+    ),
 ]
 
 LOSSES = [
@@ -554,6 +586,72 @@ LOSSES = [
             log_ratios = distribution.log_prob(actions) - old_log_probs
             actor_loss, metrics = self.actor_loss(log_ratios, advantages, clip_ratio)
             value_loss = self.value_loss(values, values.detach(), returns)
+            entropy = distribution.entropy().mean()
+            bonus = self.entropy_coefficient * entropy
+            loss = actor_loss + self.value_coefficient * value_loss - bonus
+            return loss, metrics | {"critic/loss": value_loss, "actor/entropy": entropy}
+        """,
+    ),
+    Misconception(
+        todo="PPO.ppo_loss",
+        name="picks some of the policy's metrics",
+        hint="`actor_loss` returns metrics of more than one name. Are all of them in what you "
+        "return?",
+        body="""
+            distribution, values = self.actor_critic(observations)
+            log_ratios = distribution.log_prob(actions) - old_log_probs
+            actor_loss, metrics = self.actor_loss(log_ratios, advantages, clip_ratio)
+            value_loss = self.value_loss(values, old_values, returns)
+            entropy = distribution.entropy().mean()
+            bonus = self.entropy_coefficient * entropy
+            loss = actor_loss + self.value_coefficient * value_loss - bonus
+            names = ("actor/loss", "actor/approximate_kl", "actor/ratio_max")
+            kept = {name: metrics[name] for name in names}
+            return loss, kept | {"critic/loss": value_loss, "actor/entropy": entropy}
+        """,
+    ),
+    Misconception(
+        todo="PPO.ppo_loss",
+        name="bytes turned into floats before the network",
+        hint="The network scales the pixels of images, which it knows by their type. What does it "
+        "see once you have changed that?",
+        body="""
+            distribution, values = self.actor_critic(observations.float())
+            log_ratios = distribution.log_prob(actions) - old_log_probs
+            actor_loss, metrics = self.actor_loss(log_ratios, advantages, clip_ratio)
+            value_loss = self.value_loss(values, old_values, returns)
+            entropy = distribution.entropy().mean()
+            bonus = self.entropy_coefficient * entropy
+            loss = actor_loss + self.value_coefficient * value_loss - bonus
+            return loss, metrics | {"critic/loss": value_loss, "actor/entropy": entropy}
+        """,
+    ),
+    Misconception(
+        todo="PPO.ppo_loss",
+        name="actions squeezed",
+        hint="With a single component, actions have shape (B, 1). Against what does the policy "
+        "compare them once that axis is gone?",
+        body="""
+            distribution, values = self.actor_critic(observations)
+            log_ratios = distribution.log_prob(actions.squeeze(-1)) - old_log_probs
+            actor_loss, metrics = self.actor_loss(log_ratios, advantages, clip_ratio)
+            value_loss = self.value_loss(values, old_values, returns)
+            entropy = distribution.entropy().mean()
+            bonus = self.entropy_coefficient * entropy
+            loss = actor_loss + self.value_coefficient * value_loss - bonus
+            return loss, metrics | {"critic/loss": value_loss, "actor/entropy": entropy}
+        """,
+    ),
+    Misconception(
+        todo="PPO.ppo_loss",
+        name="bounds the log-ratios",
+        hint="What limits the policy's move is in `actor_loss`. What does that get where the move "
+        "was large?",
+        body="""
+            distribution, values = self.actor_critic(observations)
+            log_ratios = (distribution.log_prob(actions) - old_log_probs).clamp(-20.0, 20.0)
+            actor_loss, metrics = self.actor_loss(log_ratios, advantages, clip_ratio)
+            value_loss = self.value_loss(values, old_values, returns)
             entropy = distribution.entropy().mean()
             bonus = self.entropy_coefficient * entropy
             loss = actor_loss + self.value_coefficient * value_loss - bonus
@@ -986,6 +1084,171 @@ ROLLOUT = [
             return [metrics]
         """,
     ),
+    Misconception(
+        todo="PPO.values_of_next",
+        name="bytes turned into floats before the network",
+        hint="The network scales the pixels of images, which it knows by their type. What does it "
+        "see once you have changed that?",
+        body="""
+            has_no_row = rollout["dones"].bool() | rollout["truncateds"].bool()
+            has_no_row[-1] = True
+            next_values = torch.cat([values[1:], values[-1:]])
+            own = rollout["next_observations"][has_no_row].float()
+            next_values[has_no_row] = self.actor_critic.value(own)
+            return next_values
+        """,
+    ),
+    Misconception(
+        todo="PPO.values_of_next",
+        name="each observation made a vector",
+        hint="The network takes observations of the environment's shape: what is left of an image "
+        "once you have flattened it?",
+        body="""
+            own = self.actor_critic.value(rollout["next_observations"].flatten(0, 1).flatten(1))
+            return own.reshape(values.shape)
+        """,
+    ),
+    Misconception(
+        todo="PPO.evaluate_rollout",
+        name="a time limit outvotes a termination",
+        hint="A step may be both, done and truncated. Does anything follow it?",
+        body="""
+            observations, actions = (rollout[k].flatten(0, 1) for k in ("observations", "actions"))
+            distribution, values = self.actor_critic(observations)
+            log_probs = distribution.log_prob(actions)
+            rewards, dones, truncateds = (rollout[k] for k in ("rewards", "dones", "truncateds"))
+            grid = values.reshape(rewards.shape)
+            next_values = self.values_of_next(grid, rollout)
+            dones = dones & ~truncateds
+            advantages = gae(
+                rewards, grid, next_values, dones, truncateds, self.discount, self.gae_lambda
+            ).flatten()
+            return observations, actions, log_probs, values, advantages, advantages + values
+        """,
+    ),
+    Misconception(
+        todo="PPO.evaluate_rollout",
+        name="actions squeezed",
+        hint="With a single component, actions have shape (T, N, 1). Against what does the policy "
+        "compare them once that axis is gone?",
+        body="""
+            observations, actions = (rollout[k].flatten(0, 1) for k in ("observations", "actions"))
+            actions = actions.squeeze(-1)
+            distribution, values = self.actor_critic(observations)
+            log_probs = distribution.log_prob(actions)
+            rewards, dones, truncateds = (rollout[k] for k in ("rewards", "dones", "truncateds"))
+            grid = values.reshape(rewards.shape)
+            next_values = self.values_of_next(grid, rollout)
+            advantages = gae(
+                rewards, grid, next_values, dones, truncateds, self.discount, self.gae_lambda
+            ).flatten()
+            return observations, actions, log_probs, values, advantages, advantages + values
+        """,
+    ),
+    Misconception(
+        todo="PPO.evaluate_rollout",
+        name="bytes turned into floats before the network",
+        hint="The network scales the pixels of images, which it knows by their type. What does it "
+        "see once you have changed that?",
+        body="""
+            observations, actions = (rollout[k].flatten(0, 1) for k in ("observations", "actions"))
+            distribution, values = self.actor_critic(observations.float())
+            log_probs = distribution.log_prob(actions)
+            rewards, dones, truncateds = (rollout[k] for k in ("rewards", "dones", "truncateds"))
+            grid = values.reshape(rewards.shape)
+            next_values = self.values_of_next(grid, rollout)
+            advantages = gae(
+                rewards, grid, next_values, dones, truncateds, self.discount, self.gae_lambda
+            ).flatten()
+            return observations, actions, log_probs, values, advantages, advantages + values
+        """,
+    ),
+    Misconception(
+        todo="PPO.minibatches",
+        name="the two halves of the rollout shuffled apart",
+        hint="Can the first row and the last one meet in a minibatch?",
+        body="""
+            num_steps = len(experience[0])
+            half = num_steps // 2
+            for _ in range(self.num_epochs):
+                order = torch.cat([torch.randperm(half), half + torch.randperm(num_steps - half)])
+                for rows in order.split(self.batch_size):
+                    yield tuple(values[rows] for values in experience)
+        """,
+    ),
+    Misconception(
+        todo="PPO.minibatches",
+        name="every second epoch goes the last one's way backwards",
+        hint="Each epoch has an order of its own. Can yours be told from the one before?",
+        body="""
+            num_steps = len(experience[0])
+            for epoch in range(self.num_epochs):
+                if epoch % 2:
+                    order = order.flip(0).roll(1)
+                else:
+                    order = torch.randperm(num_steps)
+                for rows in order.split(self.batch_size):
+                    yield tuple(values[rows] for values in experience)
+        """,
+    ),
+    Misconception(
+        todo="PPO.minibatches",
+        name="the same shuffle upon the last one",
+        hint="Each epoch has an order of its own. Where does the row in front go from one epoch to "
+        "the next?",
+        body="""
+            num_steps = len(experience[0])
+            order, shuffle = torch.randperm(num_steps), torch.randperm(num_steps)
+            for _ in range(self.num_epochs):
+                for rows in order.split(self.batch_size):
+                    yield tuple(values[rows] for values in experience)
+                order = order[shuffle]
+        """,
+    ),
+    Misconception(
+        todo="PPO.minibatch_steps",
+        name="picks some metrics of each step",
+        hint="A step returns metrics of more names than those. Are all of them in what you return?",
+        body="""
+            names = ("actor/loss", "actor/approximate_kl")
+            steps = []
+            for minibatch in self.minibatches(experience):
+                metrics = self.update_actor_critic(*minibatch, clip_ratio)
+                steps.append({name: metrics[name] for name in names})
+                if self.has_moved_too_far(metrics["actor/approximate_kl"]):
+                    break
+            return steps
+        """,
+    ),
+    Misconception(
+        todo="PPO.minibatch_steps",
+        name="a target of 0 counts as none",
+        hint="`target_kl` may be None, or 0, which is a number. Which of them has no limit?",
+        body="""
+            steps = []
+            for minibatch in self.minibatches(experience):
+                steps.append(self.update_actor_critic(*minibatch, clip_ratio))
+                kl = steps[-1]["actor/approximate_kl"]
+                if self.target_kl and kl > 1.5 * self.target_kl:
+                    break
+            return steps
+        """,
+    ),
+    Misconception(
+        todo="PPO.minibatch_steps",
+        name="stops at the limit already",
+        hint="A method of this class decides how far is too far: what does it say of a policy that "
+        "has moved exactly so far?",
+        body="""
+            steps = []
+            for minibatch in self.minibatches(experience):
+                steps.append(self.update_actor_critic(*minibatch, clip_ratio))
+                kl = steps[-1]["actor/approximate_kl"]
+                if self.target_kl is not None and kl >= 1.5 * self.target_kl:
+                    break
+            return steps
+        """,
+    ),
 ]
 
 TD3 = [
@@ -1346,6 +1609,104 @@ TD3 = [
                 metrics = self.update_actor(observations)
                 self.soft_update_targets()
             return metrics
+        """,
+    ),
+    Misconception(
+        todo="TD3.smoothed_target_actions",
+        name="each observation made a vector",
+        hint="The network takes observations of the environment's shape: what is left of an image "
+        "once you have flattened it?",
+        body="""
+            actions = self.target_actor(next_observations.flatten(1))
+            noise = self.target_noise * torch.randn_like(actions)
+            noise = noise.clamp(-self.target_noise_clip, self.target_noise_clip)
+            return (actions + noise).clamp(-1.0, 1.0)
+        """,
+    ),
+    Misconception(
+        todo="TD3.smoothed_target_actions",
+        name="bytes turned into floats before the network",
+        hint="The network scales the pixels of images, which it knows by their type. What does it "
+        "see once you have changed that?",
+        body="""
+            actions = self.target_actor(next_observations.float())
+            noise = self.target_noise * torch.randn_like(actions)
+            noise = noise.clamp(-self.target_noise_clip, self.target_noise_clip)
+            return (actions + noise).clamp(-1.0, 1.0)
+        """,
+    ),
+    Misconception(
+        todo="TD3.actor_loss",
+        name="freezes the critics for good",
+        hint="`update_actor` does not step the critics anyway. Can they still learn after your "
+        "call?",
+        body="""
+            self.critics.requires_grad_(False)
+            actions = self.actor(observations)
+            loss = -self.critics(observations, actions)[0].mean()
+            saturation = (actions.abs() > 0.99).float().mean()
+            return loss, {"actor/loss": loss, "actor/saturation": saturation}
+        """,
+    ),
+    Misconception(
+        todo="TD3.actor_loss",
+        name="each observation made a vector",
+        hint="The network takes observations of the environment's shape: what is left of an image "
+        "once you have flattened it?",
+        body="""
+            observations = observations.flatten(1)
+            actions = self.actor(observations)
+            loss = -self.critics(observations, actions)[0].mean()
+            saturation = (actions.abs() > 0.99).float().mean()
+            return loss, {"actor/loss": loss, "actor/saturation": saturation}
+        """,
+    ),
+    Misconception(
+        todo="TD3.actor_loss",
+        name="bytes turned into floats before the network",
+        hint="The network scales the pixels of images, which it knows by their type. What does it "
+        "see once you have changed that?",
+        body="""
+            observations = observations.float()
+            actions = self.actor(observations)
+            loss = -self.critics(observations, actions)[0].mean()
+            saturation = (actions.abs() > 0.99).float().mean()
+            return loss, {"actor/loss": loss, "actor/saturation": saturation}
+        """,
+    ),
+    Misconception(
+        todo="TD3.update",
+        name="drops the TD errors",
+        hint="Prioritised replay reads a metric of the critics. Is it still among those that you "
+        "return?",
+        body="""
+            self.set_learning_rates(self.learning_rate_schedule(step))
+            metrics = self.update_critic(
+                observations, actions, rewards, next_observations, dones, weights
+            )
+            metrics.pop("td_errors")
+            self.num_updates += 1
+            if self.num_updates % self.actor_update_period == 0:
+                metrics |= self.update_actor(observations)
+                self.soft_update_targets()
+            return metrics
+        """,
+    ),
+    Misconception(
+        todo="TD3.update",
+        name="returns the two losses alone",
+        hint="The losses come with further metrics. Are all of them in what you return?",
+        body="""
+            self.set_learning_rates(self.learning_rate_schedule(step))
+            metrics = self.update_critic(
+                observations, actions, rewards, next_observations, dones, weights
+            )
+            losses = {"critic/loss": metrics["critic/loss"]}
+            self.num_updates += 1
+            if self.num_updates % self.actor_update_period == 0:
+                losses["actor/loss"] = self.update_actor(observations)["actor/loss"]
+                self.soft_update_targets()
+            return losses
         """,
     ),
 ]

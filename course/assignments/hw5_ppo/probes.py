@@ -1,6 +1,7 @@
 """Cases of hw5_ppo: public ones, which the hand-out's tests hold, and hidden ones."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.random import RandomState
@@ -14,6 +15,17 @@ END = tuple[int, int]  # row and lane of a step with which an episode ends
 def normal(random: RandomState, *shape: int) -> np.ndarray:
     """Standard normal numbers as float32."""
     return random.standard_normal(shape).astype(np.float32)
+
+
+def pixels(random: RandomState, *shape: int) -> np.ndarray:
+    """Bytes, 0 .. 255."""
+    return random.randint(256, size=shape).astype(np.uint8)
+
+
+def seen(observations: np.ndarray, num_leading: int) -> np.ndarray:
+    """Observations as a network takes them: floats with one axis after the leading ones."""
+    numbers = observations / np.float32(255) if observations.dtype == np.uint8 else observations
+    return numbers.reshape(*observations.shape[:num_leading], -1)
 
 
 def uniform(random: RandomState, low: float, high: float, *shape: int) -> np.ndarray:
@@ -74,6 +86,11 @@ def clipped_surrogate(random: RandomState) -> Iterator[ProbeCase]:
         is_hidden=True,
     )
     yield ProbeCase(
+        "a bad action that has become a million times as likely",
+        {"ratios": single([1e6, 0.5]), "advantages": single([-0.5, 2.0]), "clip_ratio": 0.1},
+        is_hidden=True,
+    )
+    yield ProbeCase(
         "advantages of zero",
         {
             "ratios": uniform(random, 0.2, 2.0, 4),
@@ -101,6 +118,8 @@ def approximate_kl(random: RandomState) -> Iterator[ProbeCase]:
         is_hidden=True,
     )
     yield ProbeCase("many steps", {"log_ratios": 0.2 * normal(random, 300)}, is_hidden=True)
+    far = {"log_ratios": single([9.0, -60.0, 11.0]) + uniform(random, 0.0, 1.0, 3)}
+    yield ProbeCase("far away", far, is_hidden=True)
 
 
 @probe(
@@ -206,6 +225,16 @@ def clipped_value_errors(random: RandomState) -> Iterator[ProbeCase]:
         },
         is_hidden=True,
     )
+    yield ProbeCase(
+        "returns in thousands",
+        {
+            "values": 10 * normal(random, 4),
+            "old_values": 10 * normal(random, 4),
+            "returns": single([3e3, -5e3, 2e3, 8e3]),
+            "clip_range": 2.0,
+        },
+        is_hidden=True,
+    )
 
 
 @probe(
@@ -216,14 +245,23 @@ def clipped_value_errors(random: RandomState) -> Iterator[ProbeCase]:
     gradient_log_std="the loss's gradient in the logarithm of the policy's deviation",
     metrics="the metrics actor/loss, actor/entropy, actor/approximate_kl, actor/ratio_max and "
     "critic/loss",
+    other_metrics="the other metrics of actor_loss",
 )
 def ppo_loss(random: RandomState) -> Iterator[ProbeCase]:
     """Discrete and continuous actions, with and without value clipping."""
 
-    def inputs(batch_size: int, discrete: bool, value_clip_range: float | None) -> dict:
-        num_actions = 3 if discrete else 2
+    def inputs(
+        batch_size: int,
+        discrete: bool,
+        value_clip_range: float | None,
+        num_actions: int | None = None,
+        shape: tuple[int, ...] | None = None,
+    ) -> dict:
+        num_actions = num_actions or (3 if discrete else 2)
         observations, value_weights = normal(random, batch_size, 4), normal(random, 4)
-        values = observations @ value_weights
+        if shape is not None:
+            observations, value_weights = pixels(random, batch_size, *shape), normal(random, *shape)
+        values = seen(observations, 1) @ value_weights.ravel()
         old_values = values + signs(random, batch_size) * uniform(random, 0.4, 1.5, batch_size)
         returns = values + 2 * normal(random, batch_size)
         clip_range = value_clip_range or np.inf
@@ -246,7 +284,7 @@ def ppo_loss(random: RandomState) -> Iterator[ProbeCase]:
             "advantages": normal(random, batch_size) + 1,
             "returns": returns,
             "clip_ratio": single(random.uniform(0.1, 0.3)),
-            "policy_weights": 0.5 * normal(random, 4, num_actions),
+            "policy_weights": 0.5 * normal(random, *value_weights.shape, num_actions),
             "log_std": None if discrete else 0.5 * normal(random, num_actions),
             "value_weights": value_weights,
             "value_coefficient": random.uniform(0.3, 0.8),
@@ -262,6 +300,11 @@ def ppo_loss(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("continuous, with a range", inputs(7, False, 0.2), is_hidden=True)
     yield ProbeCase("one step", inputs(1, True, None), is_hidden=True)
     yield ProbeCase("as many steps as actions", inputs(2, False, None), is_hidden=True)
+    yield ProbeCase("actions of one component", inputs(5, False, 0.3, num_actions=1), True)
+    yield ProbeCase("images, as bytes", inputs(6, True, None, shape=(2, 3, 2)), is_hidden=True)
+    far = inputs(4, True, None)
+    far["old_log_probs"] -= 30
+    yield ProbeCase("far from the old policy", far, is_hidden=True)
 
 
 def rollout_inputs(
@@ -271,11 +314,12 @@ def rollout_inputs(
     dones: Sequence[END] = (),
     truncateds: Sequence[END] = (),
     shape: tuple[int, ...] = (3,),
+    draw: Callable[..., np.ndarray] = normal,
 ) -> dict[str, np.ndarray]:
     """A rollout in which each row goes on from the last one, but where an episode ended."""
     leading = num_steps, num_lanes
-    observations = normal(random, *leading, *shape)
-    next_observations = normal(random, *leading, *shape)
+    observations = draw(random, *leading, *shape)
+    next_observations = draw(random, *leading, *shape)
     masks = np.zeros((2, *leading), bool)
     for mask, ends in zip(masks, (dones, truncateds), strict=True):
         for end in ends:
@@ -290,23 +334,22 @@ def rollout_inputs(
         "rewards": normal(random, *leading),
         "dones": masks[0],
         "truncateds": masks[1],
-        "policy_weights": normal(random, int(np.prod(shape)), 3),
-        "value_weights": normal(random, int(np.prod(shape))),
+        "policy_weights": normal(random, *shape, 3),
+        "value_weights": normal(random, *shape),
     }
 
 
 def values_of(rollout: dict[str, np.ndarray], observations: str) -> np.ndarray:
     """The values (T, N) of a rollout's observations, or of its next ones."""
-    rows = rollout[observations].reshape(*rollout["rewards"].shape, -1)
-    return rows @ rollout["value_weights"]
+    return seen(rollout[observations], 2) @ rollout["value_weights"].ravel()
 
 
 @probe("PPO.values_of_next", next_values="V of the state that each step leads to")
 def values_of_next(random: RandomState) -> Iterator[ProbeCase]:
     """Ends of both kinds in the middle and at the last row."""
 
-    def inputs(*sizes: int, shape: tuple[int, ...] = (3,), **ends: Sequence[END]) -> dict:
-        rollout = rollout_inputs(random, *sizes, shape=shape, **ends)
+    def inputs(*sizes: int, **others: Any) -> dict:
+        rollout = rollout_inputs(random, *sizes, **others)
         return rollout | {"values": values_of(rollout, "observations")}
 
     yield ProbeCase("no episode ends", inputs(4, 2))
@@ -336,6 +379,11 @@ def values_of_next(random: RandomState) -> Iterator[ProbeCase]:
         inputs(5, 2, truncateds=[(2, 0), (3, 1)], dones=[(2, 0)]),
         is_hidden=True,
     )
+    yield ProbeCase(
+        "images, as bytes",
+        inputs(4, 2, truncateds=[(1, 0)], dones=[(2, 1)], shape=(2, 3, 2), draw=pixels),
+        is_hidden=True,
+    )
 
 
 @probe(
@@ -350,10 +398,11 @@ def values_of_next(random: RandomState) -> Iterator[ProbeCase]:
 def evaluate_rollout(random: RandomState) -> Iterator[ProbeCase]:
     """Ends of both kinds, discrete and continuous actions."""
 
-    def inputs(rollout: dict, discrete: bool = True) -> dict:
+    def inputs(rollout: dict, discrete: bool = True, num_actions: int = 3) -> dict:
         if not discrete:
-            rollout["actions"] = normal(random, *rollout["rewards"].shape, 3)
-            rollout["log_std"] = 0.5 * normal(random, 3)
+            rollout["actions"] = normal(random, *rollout["rewards"].shape, num_actions)
+            rollout["log_std"] = 0.5 * normal(random, num_actions)
+            rollout["policy_weights"] = rollout["policy_weights"][..., :num_actions]
         discount, gae_lambda = random.uniform(0.85, 0.95), random.uniform(0.4, 0.7)
         right = {name: rollout[name] for name in ("next_observations", "dones", "truncateds")}
         right["values"] = values_of(rollout, "observations")
@@ -380,6 +429,12 @@ def evaluate_rollout(random: RandomState) -> Iterator[ProbeCase]:
     )
     yield ProbeCase("one step", inputs(rollout_inputs(random, 1, 4)), is_hidden=True)
     yield ProbeCase("one environment, no end", inputs(rollout_inputs(random, 6, 1)), is_hidden=True)
+    both = rollout_inputs(random, 5, 2, truncateds=[(1, 0), (3, 1)], dones=[(1, 0), (4, 1)])
+    yield ProbeCase("terminated at the time limit", inputs(both), is_hidden=True)
+    one = rollout_inputs(random, 4, 2, truncateds=[(2, 1)])
+    yield ProbeCase("actions of one component", inputs(one, False, num_actions=1), is_hidden=True)
+    images = rollout_inputs(random, 3, 2, dones=[(1, 1)], shape=(2, 3, 2), draw=pixels)
+    yield ProbeCase("images, as bytes", inputs(images), is_hidden=True)
 
 
 @probe(
@@ -394,6 +449,9 @@ def evaluate_rollout(random: RandomState) -> Iterator[ProbeCase]:
     "few: not shuffled, or shuffled only once)",
     num_groups="the number of minibatches with different rows",
     is_in_time_order="whether most rows still stand beside their neighbours in the rollout",
+    is_by_chance="whether each of these is as common as by chance: a row at a place, a row after "
+    "another, two rows in a minibatch, and from an epoch to the next a place after a place, a row "
+    "after a row, and neighbours kept",
 )
 def minibatches(random: RandomState) -> Iterator[ProbeCase]:
     """Some epochs, one, a minibatch that is the rollout, minibatches of one row."""
@@ -413,6 +471,7 @@ def minibatches(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("the whole rollout at once", inputs(32, 32, 4), is_hidden=True)
     yield ProbeCase("one row at a time", inputs(24, 1, 2), is_hidden=True)
     yield ProbeCase("many epochs", inputs(64, 16, 10), is_hidden=True)
+    yield ProbeCase("so many epochs that chance evens out", inputs(64, 16, 400), is_hidden=True)
 
 
 @probe(
@@ -420,6 +479,7 @@ def minibatches(random: RandomState) -> Iterator[ProbeCase]:
     taken="the minibatches on which a step was taken, and epsilon",
     losses="the metric actor/loss of each step that is returned",
     returned_divergences="the metric actor/approximate_kl of each step that is returned",
+    other_metrics="the other metrics of each step that is returned",
 )
 def minibatch_steps(random: RandomState) -> Iterator[ProbeCase]:
     """No limit, a limit that is never passed, one that is passed sooner or later."""
@@ -441,6 +501,10 @@ def minibatch_steps(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase(
         "too far after the last but one", inputs(0.05, [0.1, 0.2, 1.1, 1.4, 1.7, 0.9]), True
     )
+    yield ProbeCase("a target of 0", inputs(0.0, [0.4, 0.1, 2.0]), is_hidden=True)
+    at_limit = inputs(0.5, [0.2, 1.5, 1.5, 1.9, 0.1])
+    at_limit["advantages"] = single(np.repeat([0.1, 0.75, -0.75, 0.95, 0.05], 2))
+    yield ProbeCase("just at the limit, then over it", at_limit, is_hidden=True)
 
 
 @probe(
@@ -469,6 +533,12 @@ def smoothed_target_actions(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("noise that is nearly all clipped", inputs(20, 4, 5.0, 0.3), is_hidden=True)
     yield ProbeCase("one state", inputs(1, 6, 0.3, 0.3, scale=1.0), is_hidden=True)
     yield ProbeCase("a bound wider than the actions", inputs(30, 2, 2.0, 3.0), is_hidden=True)
+    images = inputs(5, 2, 0.2, 0.4) | {
+        "next_observations": pixels(random, 5, 2, 3, 2),
+        "actor_weights": 0.3 * normal(random, 2, 3, 2, 2),
+        "target_actor_weights": 0.3 * normal(random, 2, 3, 2, 2),
+    }
+    yield ProbeCase("images, as bytes", images, is_hidden=True)
 
 
 @probe(
@@ -477,6 +547,7 @@ def smoothed_target_actions(random: RandomState) -> Iterator[ProbeCase]:
     gradient="the loss's gradient in the actor's weights",
     reported_loss="the metric actor/loss",
     saturation="the metric actor/saturation",
+    requires_grad="whether the actor and the critics require gradient after the call",
 )
 def td3_actor_loss(random: RandomState) -> Iterator[ProbeCase]:
     """Several critics, one, saturated actions."""
@@ -495,6 +566,14 @@ def td3_actor_loss(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("one critic", inputs(1, 7), is_hidden=True)
     yield ProbeCase("as many critics as states", inputs(4, 4, scale=1.0), is_hidden=True)
     yield ProbeCase("one state", inputs(3, 1), is_hidden=True)
+    images = inputs(2, 5) | {
+        "observations": pixels(random, 5, 2, 3, 2),
+        "actor_weights": 0.5 * normal(random, 2, 3, 2, 2),
+        "target_actor_weights": 0.5 * normal(random, 2, 3, 2, 2),
+        "critic_weights": normal(random, 2, 14),
+        "target_critic_weights": normal(random, 2, 14),
+    }
+    yield ProbeCase("images, as bytes", images, is_hidden=True)
 
 
 @probe(
@@ -508,6 +587,8 @@ def td3_actor_loss(random: RandomState) -> Iterator[ProbeCase]:
     critic_loss_by_call="the metric critic/loss of each call",
     reports_the_actor_by_call="whether each call's metrics hold actor/loss",
     actor_loss_by_call="the metric actor/loss of each call (0 without)",
+    reports_others_by_call="whether each call's metrics hold all others of the losses computed",
+    other_metrics_by_call="those other metrics of each call, each as one number (0 without)",
 )
 def td3_update(random: RandomState) -> Iterator[ProbeCase]:
     """Several periods, with importance weights, and from the middle of a run."""
@@ -535,3 +616,5 @@ def td3_update(random: RandomState) -> Iterator[ProbeCase]:
     yield ProbeCase("every call", inputs(1, 3), is_hidden=True)
     yield ProbeCase("a run that goes on after five updates", inputs(3, 4, True, 5), is_hidden=True)
     yield ProbeCase("a long period", inputs(5, 11), is_hidden=True)
+    images = {name: pixels(random, 4, 2, 3, 2) for name in ("observations", "next_observations")}
+    yield ProbeCase("images, as bytes", inputs(2, 4) | images, is_hidden=True)

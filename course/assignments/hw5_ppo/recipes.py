@@ -5,7 +5,7 @@ Where a method may call another one of the homework, a stand-in takes the place 
 right for the right arguments, and for no others.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +17,13 @@ from torch.distributions import Categorical, Distribution, Independent, Normal
 
 from hw.agents import ppo_agent, td3_agent
 from hw.agents.functional import surrogate
-from hw.homework.recipe import Inputs, Outputs, Recipe, StandIn, gradients
+from hw.homework.recipe import Inputs, Outputs, Recipe, StandIn, as_seen, gradients
+
+# Some that `update_actor_critic` and `update_critic` may return besides.
+OTHER_METRICS = ("actor/ratio_mean", "actor/clip_fraction", "actor/entropy", "critic/another")
+CRITICS_METRICS = ("td_errors", "critic/q_values", "critic/gradient_norm", "critic/another")
+ACTORS_METRICS = ("actor/saturation", "actor/gradient_norm", "actor/another")
+UNLIKELY = 30.0  # a surprise, in nats
 
 
 def clipped_surrogate(inputs: Inputs) -> Outputs:
@@ -97,7 +103,8 @@ def ppo_loss(inputs: Inputs) -> Outputs:
         loss = (actor_weights * log_ratios + advantages * log_ratios.square()).sum() + clip_ratio
         sizes = log_ratios.detach().abs()
         metrics = {"actor/loss": loss, "actor/approximate_kl": sizes.mean()}
-        return loss, metrics | {"actor/ratio_max": sizes.max()}
+        metrics |= {"actor/ratio_max": sizes.max(), "actor/ratio_mean": sizes.square().mean()}
+        return loss, metrics | {"actor/clip_fraction": sizes.min(), "actor/another": sizes.sum()}
 
     agent.actor_loss = weighted_sum
     errors = StandIn(inputs, "clipped_value_errors")
@@ -116,12 +123,14 @@ def ppo_loss(inputs: Inputs) -> Outputs:
         )
     names = [f"actor/{name}" for name in ("loss", "entropy", "approximate_kl", "ratio_max")]
     names.append("critic/loss")
+    others = [f"actor/{name}" for name in ("ratio_mean", "clip_fraction", "another")]
     flows = dict(agent.actor_critic.named_parameters())
     found = gradients(loss, list(flows.values()))
     return {
         "loss": loss,
         **{f"gradient_{name}": value for name, value in zip(flows, found, strict=True)},
         "metrics": torch.stack([metrics[name].detach() for name in names]),
+        "other_metrics": stacked([metrics[name].detach() for name in others if name in metrics]),
     }
 
 
@@ -181,6 +190,7 @@ def minibatches(inputs: Inputs) -> Outputs:
         "num_orders": len(orders),
         "num_groups": len({frozenset(rows[:, 0].tolist()) for rows, *_ in found}),
         "is_in_time_order": bool((places.diff(dim=1).abs() == 1).float().mean() > 0.5),
+        "is_by_chance": are_by_chance(places, agent.batch_size),
     }
 
 
@@ -200,7 +210,8 @@ def minibatch_steps(inputs: Inputs) -> Outputs:
     def take_step(observations: Tensor, advantages: Tensor, clip_ratio: Tensor) -> dict:
         taken.append(torch.cat([observations.flatten(), advantages, clip_ratio[None]]))
         loss = observations.sum() + clip_ratio
-        return {"actor/loss": loss, "actor/approximate_kl": advantages.abs().mean()}
+        metrics = {"actor/loss": loss, "actor/approximate_kl": advantages.abs().mean()}
+        return metrics | {name: loss + i for i, name in enumerate(OTHER_METRICS)}
 
     agent.update_actor_critic = take_step
     steps = agent.minibatch_steps(experience, inputs.tensor("clip_ratio"))
@@ -208,6 +219,12 @@ def minibatch_steps(inputs: Inputs) -> Outputs:
         "taken": stacked(taken),
         "losses": stacked([metrics["actor/loss"] for metrics in steps]),
         "returned_divergences": stacked([metrics["actor/approximate_kl"] for metrics in steps]),
+        "other_metrics": stacked(
+            [
+                stacked([metrics[name] for name in OTHER_METRICS if name in metrics])
+                for metrics in steps
+            ]
+        ),
     }
 
 
@@ -231,15 +248,18 @@ def td3_actor_loss(inputs: Inputs) -> Outputs:
     agent = bare_td3()
     agent.actor = TanhActor(inputs.tensor("actor_weights"))
     agent.target_actor = TanhActor(inputs.tensor("target_actor_weights"))
-    agent.critics = SineCritics(inputs.tensor("critic_weights"))
-    agent.target_critics = SineCritics(inputs.tensor("target_critic_weights"))
+    shape = agent.actor.weights.shape[:-1]
+    agent.critics = SineCritics(inputs.tensor("critic_weights"), shape)
+    agent.target_critics = SineCritics(inputs.tensor("target_critic_weights"), shape)
     loss, metrics = agent.actor_loss(inputs.tensor("observations"))
     (gradient,) = gradients(loss, [agent.actor.weights])
+    learned = (agent.actor.weights, agent.critics.weights)
     return {
         "loss": loss,
         "gradient": gradient,
         "reported_loss": metrics["actor/loss"],
         "saturation": metrics["actor/saturation"],
+        "requires_grad": torch.tensor([weights.requires_grad for weights in learned]),
     }
 
 
@@ -266,6 +286,7 @@ def td3_update(inputs: Inputs) -> Outputs:
     agent.actor_update_period = inputs["actor_update_period"]
     agent.soft_target_update_rate = inputs["soft_target_update_rate"]
     agent.num_updates = inputs["num_updates"]
+    shape = inputs.values_by_name["observations"].shape[1:]
 
     @torch.no_grad()
     def move_critics(
@@ -276,20 +297,26 @@ def td3_update(inputs: Inputs) -> Outputs:
         dones: Tensor,
         weights: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        signal = weighed(observations) + 2 * weighed(actions) - weighed(next_observations)
+        signal = weighed(as_seen(observations, shape)) + 2 * weighed(actions)
+        signal = signal - weighed(as_seen(next_observations, shape))
         signal = signal + weighed((rewards - dones) * (1.0 if weights is None else weights))
         agent.critics.weights += agent.critic_optimizer.param_groups[0]["lr"] * signal
-        return {"critic/loss": signal}
+        errors = (rewards - dones).abs() + signal
+        others = {name: errors + i for i, name in enumerate(CRITICS_METRICS)}
+        return {"critic/loss": signal} | others
 
     @torch.no_grad()
     def move_actor(observations: Tensor) -> dict[str, Tensor]:
-        agent.actor.weights += weighed(observations) + 0.1 * weighed(agent.critics.weights)
-        return {"actor/loss": weighed(agent.actor.weights)}
+        signal = weighed(as_seen(observations, shape)) + 0.1 * weighed(agent.critics.weights)
+        agent.actor.weights += signal
+        others = {name: signal + i for i, name in enumerate(ACTORS_METRICS)}
+        return {"actor/loss": weighed(agent.actor.weights)} | others
 
     agent.update_critic, agent.update_actor = move_critics, move_actor
     names = ["observations", "actions", "rewards", "next_observations", "dones"]
     batch = {name: inputs.tensor(name) for name in names}
     weights = None if inputs.get("weights") is None else inputs.tensor("weights")
+    others, zero = (*CRITICS_METRICS, *ACTORS_METRICS), torch.zeros(1)
     seen = []
     for step in range(inputs["num_calls"]):
         arguments = {name: inputs.tensor(name) for name in batch}
@@ -305,6 +332,8 @@ def td3_update(inputs: Inputs) -> Outputs:
                 "critic_loss": metrics["critic/loss"],
                 "reports_the_actor": "actor/loss" in metrics,
                 "actor_loss": metrics.get("actor/loss", 0.0),
+                "reports_others": [name in metrics for name in others],
+                "other_metrics": [float(weighed(metrics.get(name, zero))) for name in others],
             }
         )
         seen[-1] = {
@@ -314,9 +343,10 @@ def td3_update(inputs: Inputs) -> Outputs:
 
 
 class LinearActorCritic(nn.Module):
-    """Policy and value function that are linear in the observation: (B, *).
+    """Policy and value function that are linear in the observation: (B, *); see `as_seen`.
 
-    The policy has logits s W for discrete actions, or means s W and deviations exp(log_std).
+    The value's weights are of an observation's shape, *, and the policy's (*, A). The policy has
+    logits s W for discrete actions, or means s W and deviations exp(log_std).
     """
 
     def __init__(self, inputs: Inputs):
@@ -329,22 +359,28 @@ class LinearActorCritic(nn.Module):
 
     def policy(self, observations: Tensor) -> Distribution:
         """The distribution over actions."""
-        outputs = observations.flatten(1) @ self.policy_weights
+        outputs = self._seen(observations) @ self.policy_weights.flatten(0, -2)
         if self.log_std is None:
             return Categorical(logits=outputs, validate_args=False)
         return Independent(Normal(outputs, self.log_std.exp(), validate_args=False), 1)
 
     def value(self, observations: Tensor) -> Tensor:
         """The values, (B,)."""
-        return observations.flatten(1) @ self.value_weights
+        return self._seen(observations) @ self.value_weights.flatten()
 
     def forward(self, observations: Tensor) -> tuple[Distribution, Tensor]:
         """Both."""
         return self.policy(observations), self.value(observations)
 
+    def _seen(self, observations: Tensor) -> Tensor:
+        seen = as_seen(observations, self.value_weights.shape)
+        if seen.ndim != 2:
+            raise ValueError(f"observations {tuple(observations.shape)} have not one leading axis")
+        return seen
+
 
 class TanhActor(nn.Module):
-    """mu(s) = tanh(s W)."""
+    """mu(s) = tanh(s W), with weights (*, A); see `as_seen`."""
 
     def __init__(self, weights: Tensor):
         super().__init__()
@@ -352,19 +388,22 @@ class TanhActor(nn.Module):
 
     def forward(self, observations: Tensor) -> Tensor:
         """The actions, (B, A)."""
-        return (observations @ self.weights).tanh()
+        seen = as_seen(observations, self.weights.shape[:-1])
+        return (seen @ self.weights.flatten(0, -2)).tanh()
 
 
 class SineCritics(nn.Module):
-    """Q_k(s, a) = sin(w_k . (s, a)): (B, *), (B, A) -> (K, B)."""
+    """Q_k(s, a) = sin(w_k . (s, a)): (B, *), (B, A) -> (K, B); see `as_seen`."""
 
-    def __init__(self, weights: Tensor):
+    def __init__(self, weights: Tensor, observation_shape: Sequence[int]):
         super().__init__()
+        self.observation_shape = observation_shape
         self.weights = nn.Parameter(weights)
 
     def forward(self, observations: Tensor, actions: Tensor) -> Tensor:
         """The Q-values."""
-        return (self.weights @ torch.cat([observations, actions], dim=-1).mT).sin()
+        seen = as_seen(observations, self.observation_shape)
+        return (self.weights @ torch.cat([seen, actions], dim=-1).mT).sin()
 
 
 class Weights(nn.Module):
@@ -380,6 +419,44 @@ def replaced(name: str, function: Callable[..., Tensor]) -> Iterator[None]:
     """While this lasts, another function of this name serves the agent."""
     with patch.object(surrogate, name, function), patch.object(ppo_agent, name, function):
         yield
+
+
+def are_by_chance(orders: Tensor, batch_size: int) -> Tensor:
+    """Whether nothing is more common, or rarer, in orders of rows (E, n) than chance explains.
+
+    Counted are: a row at a place, a row after another, and two rows in a minibatch; from an epoch
+    to the next, a place after a place, a row after a row at the same place, and neighbours kept.
+
+    Returns:
+        (6,) booleans; for orders drawn at random one is false once in 10^8 times.
+    """
+    num_epochs, n = orders.shape
+    places = orders.argsort(dim=1)
+    groups = places // batch_size
+    meetings = (groups[:, :, None] == groups[:, None, :]).sum(dim=0)
+    pairs = torch.ones(n, n, dtype=torch.bool).triu(1)
+    ends = orders[:-1, :-1], orders[:-1, 1:]
+    gaps = places[1:].gather(1, ends[0]) - places[1:].gather(1, ends[1])
+    found = [
+        (table_of(orders, torch.arange(n).expand_as(orders), n), num_epochs / n),
+        (table_of(orders[:, :-1], orders[:, 1:], n), num_epochs / n),
+        (meetings[pairs], num_epochs * (batch_size - 1) / (n - 1)),
+        (table_of(places[:-1], places[1:], n), (num_epochs - 1) / n),
+        (table_of(orders[:-1], orders[1:], n), (num_epochs - 1) / n),
+        ((gaps.abs() == 1).sum(dim=1), 2 * (n - 1) / n),
+    ]
+    return torch.stack([(surprise(counts, mean) < UNLIKELY).all() for counts, mean in found])
+
+
+def table_of(firsts: Tensor, seconds: Tensor, n: int) -> Tensor:
+    """How often each pair of numbers below n occurs: (n, n)."""
+    return torch.bincount((firsts * n + seconds).flatten(), minlength=n * n).reshape(n, n)
+
+
+def surprise(counts: Tensor, mean: float) -> Tensor:
+    """Chernoff's bound: a count as far from its mean as this has a chance of exp(-surprise)."""
+    counts = counts.double()
+    return torch.xlogy(counts, counts / max(mean, 1e-9)) - counts + mean
 
 
 def weighed(numbers: Tensor) -> Tensor:
