@@ -11,11 +11,13 @@ import hw.infrastructure.pytorch_util as ptu
 from hw.env_configs.assemble import make_trainer
 from hw.env_configs.loading import bind
 from hw.env_configs.threads import choose_threads
+from hw.infrastructure.memory import keep_freed_memory
 
 
 def main() -> None:
     """Serve the benchmark."""
     mode, name = sys.argv[1:]
+    keep_freed_memory()
     ptu.enable_fast_matmul()
     never = 10**9
     config = bind(

@@ -9,8 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from course.grader.plan import Plan, choose_seed  # noqa: E402
 from course.grader.sandbox import TIERS, choose_tier  # noqa: E402
-from course.grader.session import Plan, choose_seed, grade_class  # noqa: E402
+from course.grader.session import grade_class  # noqa: E402
 from course.manifest import load_assignment  # noqa: E402
 from hw.infrastructure.errors import UserError  # noqa: E402
 from hw.scripts.command_line import run_main  # noqa: E402

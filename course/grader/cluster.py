@@ -12,20 +12,13 @@ from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 
+from course.grader.class_folder import ClassFolder, Opened
 from course.grader.grading import AssignmentGrader
+from course.grader.plan import Plan
 from course.grader.records import Record
 from course.grader.sandbox import choose_tier
-from course.grader.session import (
-    ClassFolder,
-    Opened,
-    Plan,
-    References,
-    SubmissionGrading,
-    find_cards,
-    find_references,
-    free_slot,
-    open_graders,
-)
+from course.grader.session import find_cards, find_references, free_slot, open_graders
+from course.grader.submission_grading import References, SubmissionGrading
 from hw.infrastructure.errors import MissingExtraError
 
 # What nodes do not need of the repository. Their Python must have what requirements.txt pins.

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import traceback
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -277,3 +278,10 @@ def write_grades(path: Path, records: list[Record]) -> None:
 def plain_cell(text: str) -> str:
     """Text that no spreadsheet takes for a formula."""
     return f"'{text}" if text.lstrip().startswith(FORMULA_SIGNS) else text
+
+
+def describe_fault(error: Exception) -> str:
+    """A fault of the grader in one line, with the place where it arose."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return plain_text(f"{type(error).__name__}: {error}", 300) + where

@@ -31,11 +31,11 @@ from pathlib import Path
 import pytest
 
 from course.grader import grading
+from course.grader.class_folder import as_source
 from course.grader.grading import AssignmentGrader, with_body
 from course.grader.pages import feedback_page
 from course.grader.records import Record, gradescope, todo_row
 from course.grader.sandbox import FIRST_UID, TIERS, Sandbox, missing_for
-from course.grader.session import as_source
 from course.manifest import load_assignment
 from hw.homework.intake import read_submission
 from hw.infrastructure.errors import UserError

@@ -12,18 +12,13 @@ from pathlib import Path
 import pytest
 
 from course import grade as script
-from course.grader import cluster, session
+from course.grader import class_folder, cluster, session, submission_grading
+from course.grader import plan as plan_module
+from course.grader.class_folder import changes
 from course.grader.integration import IntegrationResult, IntegrationTask
-from course.grader.records import TOGETHER, load_record
-from course.grader.session import (
-    Plan,
-    changes,
-    choose_seed,
-    describe_fault,
-    free_slot,
-    grade_class,
-    submission_names,
-)
+from course.grader.plan import Plan, choose_seed, submission_names
+from course.grader.records import TOGETHER, describe_fault, load_record
+from course.grader.session import free_slot, grade_class
 from hw.infrastructure.errors import UserError
 from tests.course.grading_fakes import (
     ASSIGNMENT,
@@ -43,7 +38,7 @@ ROOT = Path.cwd()
 def _fake(monkeypatch):
     monkeypatch.setattr(session, "AssignmentGrader", FakeGrader)
     monkeypatch.setattr(session, "make_handout", lambda assignment, root: FakeHandout())
-    monkeypatch.setattr(session, "grader_hash", lambda assignment, root: "0" * 16)
+    monkeypatch.setattr(plan_module, "grader_hash", lambda assignment, root: "0" * 16)
     FakeGrader.graders.clear()
 
 
@@ -112,14 +107,14 @@ def test_a_crash_in_one_todo_leaves_the_others_graded(tmp_path):
 
 
 def test_a_crash_anywhere_else_loses_no_other_submission(tmp_path, monkeypatch):
-    real = session.feedback_page
+    real = class_folder.feedback_page
 
     def fail(found, *more):
         if found.submission == "ann" and len(found.todos) > 1:
             raise ValueError("no page")
         return real(found, *more)
 
-    monkeypatch.setattr(session, "feedback_page", fail)
+    monkeypatch.setattr(class_folder, "feedback_page", fail)
     paths = [submit(tmp_path, name) for name in ("ann", "bob", "cy")]
     (ann, bob, cy), lines = grade(make_plan(tmp_path / "out", *paths))
     assert ann.faults.keys() == {NAMES[2]}
@@ -158,14 +153,14 @@ def test_a_submission_that_cannot_be_read_gets_nothing_and_is_told_why(tmp_path)
 
 
 def test_a_submission_that_makes_the_reader_fail_is_a_fault(tmp_path, monkeypatch):
-    real = session.read_submission
+    real = class_folder.read_submission
 
     def fail(path):
         if path.name == "ann":
             raise RuntimeError("a hole in the reader")
         return real(path)
 
-    monkeypatch.setattr(session, "read_submission", fail)
+    monkeypatch.setattr(class_folder, "read_submission", fail)
     paths = [submit(tmp_path, "ann"), submit(tmp_path, "bob")]
     (ann, bob), _ = grade(make_plan(tmp_path / "out", *paths))
     assert ann.faults.keys() == set(NAMES)
@@ -239,12 +234,12 @@ KILLED = """
 import os, signal, sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from course.grader import session
+from course.grader import plan as plans, session
 from tests.course.grading_fakes import ASSIGNMENT, FakeGrader
 
 session.AssignmentGrader = FakeGrader
 session.make_handout = lambda assignment, root: None
-session.grader_hash = lambda assignment, root: "0" * 16
+plans.grader_hash = lambda assignment, root: "0" * 16
 real = FakeGrader.grade_todo
 
 def grade_todo(grader, todo, source):
@@ -254,7 +249,7 @@ def grade_todo(grader, todo, source):
 
 FakeGrader.grade_todo = grade_todo
 paths = [Path(word) for word in sys.argv[2:]]
-plan = session.Plan(ASSIGNMENT, paths, Path(sys.argv[1]), "T1", 1, 7, False, False, True)
+plan = plans.Plan(ASSIGNMENT, paths, Path(sys.argv[1]), "T1", 1, 7, False, False, True)
 session.grade_class(plan, Path({root!r}), print)
 """
 
@@ -306,8 +301,9 @@ def test_some_todos_alone(tmp_path):
 
 def with_integration(monkeypatch, run, blame=None):
     task = IntegrationTask("x.yaml", {}, 0.0, 1.0, 1.0)
-    monkeypatch.setattr(session, "load_task", lambda assignment, root: task)
-    monkeypatch.setattr(session, "run_integration", run)
+    for module in (plan_module, session, submission_grading):
+        monkeypatch.setattr(module, "load_task", lambda assignment, root: task)
+    monkeypatch.setattr(submission_grading, "run_integration", run)
     monkeypatch.setattr(session, "find_blame", blame)
 
 

@@ -22,7 +22,8 @@ def two_threads(monkeypatch):
     ("settings", "expected"),
     [
         ({"hidden_size": 64, "batch_size": 128}, 1),
-        ({"hidden_size": 128, "batch_size": 128}, 2),
+        ({"hidden_size": 128, "batch_size": 128, "num_critic_networks": 1}, 1),
+        ({"hidden_size": 128, "batch_size": 128, "num_critic_networks": 2}, 2),
         ({"hidden_size": 256, "batch_size": 256}, 2),
         ({"hidden_size": 512, "batch_size": 32}, 2),
     ],
