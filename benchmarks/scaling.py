@@ -112,6 +112,7 @@ def draw(results: dict[str, list[tuple[str, list[int], list[float]]]], path: Pat
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
     figure, grid = plt.subplots(2, 2, figsize=(9, 6), layout="constrained")
     for axes, (title, lines) in zip(grid.flat, results.items(), strict=True):
@@ -119,7 +120,12 @@ def draw(results: dict[str, list[tuple[str, list[int], list[float]]]], path: Pat
             axes.plot(xs, [s * 1e6 for s in seconds], "o-", label=label)
         axes.set(xscale="log", yscale="log", xlabel=title, ylabel="microseconds")
         axes.set_xticks(lines[0][1], [f"{x:,}".replace(",", " ") for x in lines[0][1]])
-        axes.minorticks_off()
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_minor_locator(NullLocator())
+        lowest, highest = axes.get_ylim()
+        axes.set_ylim(lowest / 1.3, highest * 1.3)  # so that a flat curve looks flat
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
     figure.savefig(path, dpi=140, metadata={"Software": None})
