@@ -66,6 +66,7 @@ def make_student(number: int, assignment: Assignment, handout: Handout) -> Stude
     sources = {path: path.read_text(encoding="utf-8") for path in handout.solutions}
     student = Student(f"{number:03d}_{kind}", {})
     mistakes, variants = load_misconceptions(assignment.id), load_variants(assignment.id)
+    bodies = {}
     for todo in assignment.todos:
         if kind == "mistakes" and chance.random() < 0.35:
             choices = [entry for entry in mistakes if entry.todo == todo.name]
@@ -75,6 +76,7 @@ def make_student(number: int, assignment: Assignment, handout: Handout) -> Stude
         elif kind in ("variants", "mistakes", "hostile") and chance.random() < 0.7:
             pick = chance.choice([entry for entry in variants if entry.todo == todo.name])
             student.right.add(todo.name)
+            bodies[todo.name] = pick.body
         elif kind == "blank" and chance.random() < 0.5:
             student.wrong.add(todo.name)
             continue
@@ -107,6 +109,9 @@ def make_student(number: int, assignment: Assignment, handout: Handout) -> Stude
         else:
             del student.files[broken]
         student.wrong, student.right = names, student.right - names
+    # A method that calls a wrong one is neither: it is run with the student's own.
+    calls = [f"{name.rpartition('.')[2]}(" for name in student.wrong]
+    student.right -= {name for name, body in bodies.items() if any(c in body for c in calls)}
     return student
 
 

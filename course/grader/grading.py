@@ -5,7 +5,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from course.bank import load_misconceptions
@@ -258,9 +258,14 @@ class AssignmentGrader:
         verdict = verdict_of(self.call(todo, source, case, limits), expected, probe, case)
         if verdict.blank not in self.others[todo.name]:
             return verdict
+        called = self.others[todo.name][verdict.blank]
         names = list(self.others[todo.name].values())
         reply = self.call(todo, source, case, limits, names)
-        return verdict_of(reply, expected, probe, case)
+        verdict = verdict_of(reply, expected, probe, case)
+        if verdict.passed:
+            return verdict
+        note = f"it calls {called}, of which yours was used: is that right?"
+        return replace(verdict, summary=f"{verdict.summary}; {note}" if verdict.summary else note)
 
     def _diagnose(self, result: TodoResult, known: Known, probe: Probe) -> None:
         """Name the misconception if the outputs are exactly those of one."""

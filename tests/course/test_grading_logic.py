@@ -54,7 +54,7 @@ class RoteGrader(AssignmentGrader):
         self.known = {TODO.name: Known(CASES, RIGHT, [0.1] * 3, mistakes, hints)}
         self.replies, self.limits = list(replies), []
 
-    def call(self, todo, source, case, limits):
+    def call(self, todo, source, case, limits, others=()):
         self.limits.append(limits)
         found = self.replies.pop(0)
         if isinstance(found, Exception):
@@ -98,6 +98,19 @@ def test_the_first_timeout_skips_the_rest():
     assert [case.verdict.category for case in result.cases] == ["", "timeout", "skipped"]
     assert result.category == "timeout"
     assert result.score == pytest.approx(0.0)
+
+
+def test_the_feedback_names_another_method_that_was_called_and_is_the_student_s_own():
+    called = BLANK | {"message": "TODO(hw2.helper): write"}
+    grader = RoteGrader(RIGHT[0], called, "timeout", called, RIGHT[2])
+    grader.others = {TODO.name: {"hw2.helper": "Agent.helper"}}
+    result = grader.grade_todo(TODO, "text")
+    note = "it calls Agent.helper, of which yours was used: is that right?"
+    assert todo_row(result)["summary"] == f"no result after 9 s; {note}"
+
+    grader = RoteGrader(called, RIGHT[0], RIGHT[1], called, RIGHT[2])
+    grader.others = {TODO.name: {"hw2.helper": "Agent.helper"}}
+    assert grader.grade_todo(TODO, "text").score == 60.0
 
 
 @pytest.mark.parametrize("status", ["crash", "too_long"])
