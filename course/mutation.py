@@ -1,7 +1,7 @@
 """The score matrix: whether each misconception loses points at its own TODO and nowhere else.
 
-Every mutant runs in a process forked from one that has imported torch and none of `hw`, so that
-what it changes is gone with it.
+Every mutant runs in a process forked from one that has imported the libraries and none of `hw`, so
+that what it changes is gone with it.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from course.bank import Misconception, load_misconceptions, load_variants  # noq
 from course.manifest import assignment_ids  # noqa: E402
 from hw.homework.comparison import compare_all  # noqa: E402
 
+OURS = ("hw", "course", "__main__", "__mp_main__")
 SEEDS = (0, 1)
 SECONDS = 300
 
@@ -115,7 +116,8 @@ def run_all(
                 except Exception as error:
                     outputs[name, seed, case.name] = f"{type(error).__name__}: {error}"
     tolerances = {name: (found.rtol, found.atol) for name, found in probes.items()}
-    pipe.send({"outputs": outputs, "tolerances": tolerances})
+    libraries = [name for name in sys.modules if name.partition(".")[0] not in OURS]
+    pipe.send({"outputs": outputs, "tolerances": tolerances, "libraries": libraries})
 
 
 def first_differences(expected: dict[str, Any], found: dict[str, Any] | str) -> dict[str, str]:
@@ -145,6 +147,9 @@ def score(assignment: str, is_quick: bool, num_jobs: int) -> bool:
     """Print the matrix of an assignment; returns whether every entry is as it should be."""
     expected = finish(start(assignment, None, "", None))
     assert isinstance(expected, dict), expected
+    for name in expected["libraries"]:  # so that not every child imports them anew
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
     wrong = {key: text for key, text in expected["outputs"].items() if isinstance(text, str)}
     for key, text in wrong.items():
         print(f"FAIL reference {key}: {text}")
