@@ -13,7 +13,7 @@ from hw.infrastructure.errors import UserError
 from hw.studies.comparison import final_scores, scores_rows
 from hw.studies.curves import curves_figure
 from hw.studies.report_page import Media, Section, Table, render
-from hw.studies.runs import Run, group_runs, load_runs
+from hw.studies.runs import Run, group_runs, load_runs, telling_keys
 from hw.studies.sensitivity import (
     make_grid,
     panels_of,
@@ -73,7 +73,7 @@ def report_of_study(path: Path) -> str:
     rows = read_trials(path / "trials.csv")
     runs = load_runs([path])
     swept = list(rows[0].settings) if rows else []
-    groups = group_runs(runs, swept)
+    groups = group_runs(runs, telling_keys(runs, swept))
     shown = dict(list(groups.items())[:MAX_CURVES])
     what = f"{len(shown)} of {len(groups)} configurations" if len(shown) < len(groups) else ""
     scores = final_scores(shown, RETURN_METRICS[0], 1)

@@ -116,6 +116,14 @@ def group_runs(runs: list[Run], keys: list[str] | None = None) -> dict[str, list
     return dict(groups)
 
 
+def telling_keys(runs: list[Run], keys: list[str]) -> list[str]:
+    """The first of these settings, as many as it takes to tell all groups apart."""
+    for count in range(1, len(keys)):
+        if len(group_runs(runs, keys[:count])) == len(group_runs(runs, keys)):
+            return keys[:count]
+    return keys
+
+
 def _label(run: Run, keys: list[str]) -> str:
     names = [key for key in keys if key in run.config]
     if "name" in names:

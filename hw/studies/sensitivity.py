@@ -1,5 +1,6 @@
 """How a study's score depends on its hyperparameters: table, heatmap, share of each one."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,13 +57,20 @@ def make_grid(rows: list[TrialRow]) -> Grid:
     Raises:
         UserError: it is none, or has holes.
     """
-    configs = [(settings, scores) for settings, scores in config_scores(rows).values() if scores]
+    configs = [
+        ({key: _plain(value) for key, value in settings.items()}, np.mean(scores))
+        for settings, scores in config_scores(rows).values()
+        if scores
+    ]
     if not configs:
         raise UserError("no trial has a score")
     axes = {key: _ascending([settings[key] for settings, _ in configs]) for key in configs[0][0]}
-    scores = np.full([len(values) for values in axes.values()], np.nan)
-    for settings, values in configs:
-        scores[tuple(axes[key].index(settings[key]) for key in axes)] = np.mean(values)
+    sizes = [len(values) for values in axes.values()]
+    if math.prod(sizes) > len(configs):
+        raise UserError("sensitivity needs a full grid: some combinations have no score")
+    scores = np.full(sizes, np.nan)
+    for settings, score in configs:
+        scores[tuple(axes[key].index(settings[key]) for key in axes)] = score
     if np.isnan(scores).any():
         raise UserError("sensitivity needs a full grid: some combinations have no score")
     return Grid(axes, scores)
@@ -183,6 +191,11 @@ def _ascending(values: list[Any]) -> list[Any]:
     distinct = list(dict.fromkeys(values))
     is_number = all(isinstance(value, int | float) for value in distinct)
     return sorted(distinct) if is_number else distinct
+
+
+def _plain(value: Any) -> Any:
+    """Lists and mappings as text, which can be told apart and written down."""
+    return str(value) if isinstance(value, list | dict) else value
 
 
 def _text(value: Any) -> str:

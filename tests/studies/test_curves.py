@@ -8,7 +8,7 @@ import yaml
 
 from hw.infrastructure.errors import UserError
 from hw.studies.curves import align, make_curve, moving_mean
-from hw.studies.runs import group_runs, load_runs
+from hw.studies.runs import group_runs, load_runs, telling_keys
 
 
 @pytest.fixture
@@ -80,6 +80,17 @@ def test_algorithms_are_told_apart_by_their_names(run_dir):
         run_dir("b", ROWS, base_config="sac", temperature=0.1),
     ]
     assert list(group_runs(load_runs(paths))) == ["ppo", "sac"]
+
+
+def test_no_more_settings_are_named_than_tell_groups_apart(run_dir):
+    pairs = [(0.1, 2), (0.1, 3), (0.2, 2)]
+    runs = load_runs(
+        [run_dir(f"{a}_{b}", ROWS, clip_ratio=a, num_epochs=b, batch_size=b) for a, b in pairs]
+    )
+    assert telling_keys(runs, ["clip_ratio", "num_epochs", "batch_size"]) == [
+        "clip_ratio",
+        "num_epochs",
+    ]
 
 
 def test_a_table_of_curves_is_read_too_and_named_by_its_file(tmp_path):

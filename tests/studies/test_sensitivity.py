@@ -49,3 +49,19 @@ def test_the_ranking_shows_best_and_worst_with_their_places():
         ["9", "0.1", "low", "1.0"],
     ]
     assert ranking_rows(ROWS, 3, "score")[1][-1][-1] in ("12.0", "12.0 (10, 14)")
+
+
+def test_settings_may_be_lists_and_many():
+    wrapped = [
+        TrialRow(i, {"wrappers": wrappers, "rate": 0.1}, 1, "finished", float(i), "")
+        for i, wrappers in enumerate(([], [{"clip_reward": {"low": -1, "high": 1}}]))
+    ]
+    assert make_grid(wrapped).axes["wrappers"] == [
+        "[]",
+        "[{'clip_reward': {'low': -1, 'high': 1}}]",
+    ]
+    apart = [
+        TrialRow(i, {f"key{k}": i for k in range(40)}, 1, "finished", 1.0, "") for i in range(3)
+    ]
+    with pytest.raises(UserError, match="needs a full grid"):  # and no array of 3 ** 40 is made
+        make_grid(apart)
