@@ -16,7 +16,8 @@ from hw.infrastructure.memory import keep_freed_memory
 
 def main() -> None:
     """Serve the benchmark."""
-    mode, name = sys.argv[1:]
+    mode, device, name = sys.argv[1:]
+    ptu.init_gpu(use_gpu=device == "cuda")
     keep_freed_memory()
     ptu.enable_fast_matmul()
     never = 10**9
@@ -27,7 +28,8 @@ def main() -> None:
             "eval_interval": never,
             "checkpoint_interval": never,
             "snapshot_interval": never,
-            "compile": mode == "compiled",
+            "compile": mode != "eager",
+            "products": "bfloat16" if mode == "bfloat16" else "float32",
         }
     )
     choose_threads(config)

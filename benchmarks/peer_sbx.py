@@ -10,7 +10,8 @@ from worker import serve
 
 def main() -> None:
     """Serve the benchmark."""
-    case = CASES[sys.argv[1]]
+    _, name = sys.argv[1:]  # it learns on the device that its JAX was built for
+    case = CASES[name]
     algorithm = getattr(sbx, case.ours["base_config"].upper())
     envs = make_vec_env(case.ours["env_name"], case.ours.get("num_envs", 1))
     model = algorithm("MlpPolicy", envs, **case.theirs)

@@ -10,10 +10,11 @@ from worker import serve
 
 def main() -> None:
     """Serve the benchmark."""
-    case = CASES[sys.argv[1]]
+    device, name = sys.argv[1:]
+    case = CASES[name]
     algorithm = getattr(stable_baselines3, case.ours["base_config"].upper())
     envs = make_vec_env(case.ours["env_name"], case.ours.get("num_envs", 1))
-    model = algorithm("MlpPolicy", envs, device="cpu", **case.theirs)
+    model = algorithm("MlpPolicy", envs, device=device, **case.theirs)
     model.learn(TRAINING_STARTS + 100)
     serve(lambda num_steps: model.learn(num_steps, reset_num_timesteps=False))
 

@@ -2,7 +2,8 @@
 
 Each library trains in a process of its own, and they take turns at short chunks of steps, so that a
 machine whose speed drifts slows all alike. Settings are equal: the same environment, networks and
-batch, as many environments and updates, every thread that the machine has. Quote the ratios.
+batch, as many environments and updates, every thread that the machine has, or its first GPU. Quote
+the ratios.
 """
 
 import argparse
@@ -11,18 +12,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import torch
 from cases import CASES
 from turns import paired, spread, table
 
 HERE = Path(__file__).parent
 SBX_PYTHON = HERE.parent / ".venv-sbx/bin/python"
-OURS = ("ours, eager", "ours, compiled")
+OURS = ("ours, eager", "ours, compiled", "ours, bfloat16")
 
 
-# What starts each library's worker; the case's name comes last.
+# What starts each library's worker; the device's and the case's names come last.
 CONTENDERS = {
     "ours, eager": [sys.executable, HERE / "ours.py", "eager"],
     "ours, compiled": [sys.executable, HERE / "ours.py", "compiled"],
+    "ours, bfloat16": [sys.executable, HERE / "ours.py", "bfloat16"],
     "Stable-Baselines3": [sys.executable, HERE / "peer_stable_baselines3.py"],
     "SBX": [SBX_PYTHON, HERE / "peer_sbx.py"],
 }
@@ -34,13 +37,19 @@ def main() -> None:
     parser.add_argument("--only", help="comma-separated: " + ", ".join(CASES))
     parser.add_argument("--chunk_seconds", type=float, default=1.0, help="about one turn's length")
     parser.add_argument("--rounds", type=int, default=9, help="turns of each library")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where all learn")
     args = parser.parse_args()
+    if args.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: PyTorch finds no GPU here")
     names = args.only.split(",") if args.only else list(CASES)
     unknown = set(names) - set(CASES)
     if unknown:
         parser.error(f"unknown {', '.join(sorted(unknown))}; choose from {', '.join(CASES)}")
-    contenders = dict(CONTENDERS)
-    if not SBX_PYTHON.exists():
+    contenders = {name: [*command, args.device] for name, command in CONTENDERS.items()}
+    if args.device == "cuda":
+        del contenders["SBX"]
+        print("SBX is left out: its environment has JAX for the CPU")
+    elif not SBX_PYTHON.exists():
         del contenders["SBX"]
         print("SBX is left out: `make bench` installs it in an environment of its own")
     for case in names:

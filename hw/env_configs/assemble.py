@@ -20,12 +20,13 @@ from hw.infrastructure.checkpoint import (
     read_about,
     step_of,
 )
-from hw.infrastructure.env_runner import load_wrapper_states
+from hw.infrastructure.env_runner import find_normalizer, load_wrapper_states
 from hw.infrastructure.errors import UserError
 from hw.infrastructure.evaluation import Evaluator
 from hw.infrastructure.logger import Logger
+from hw.infrastructure.replay_buffer import ReplayBuffer
 from hw.infrastructure.run_dir import config_path, numeric_versions
-from hw.infrastructure.trainer import Trainer, TrainerSettings
+from hw.infrastructure.trainer import Buffer, Trainer, TrainerSettings
 
 
 def make_trainer(config: RunConfig, run_dir: Path, show_progress: bool = True) -> Trainer:
@@ -45,7 +46,7 @@ def make_trainer(config: RunConfig, run_dir: Path, show_progress: bool = True) -
     return Trainer(
         agent=agent,
         envs=envs,
-        buffer=recipe.make_buffer(seeds.buffer),
+        buffer=make_buffer(config, envs, seeds.buffer),
         evaluator=Evaluator(
             recipe.envs.make_evaluation_envs,
             settings.num_eval_trajectories,
@@ -75,6 +76,17 @@ def make_trainer(config: RunConfig, run_dir: Path, show_progress: bool = True) -
         seeds=seeds,
         show_progress=show_progress,
     )
+
+
+def make_buffer(config: RunConfig, envs: VectorEnv, seed: int) -> Buffer:
+    """The recipe's buffer. Where a GPU learns from replay, it keeps a copy of the transitions.
+
+    Not where observations are normalised as they are sampled, which is done here.
+    """
+    buffer = config.recipe.make_buffer(seed)
+    if ptu.device.type != "cpu" and isinstance(buffer, ReplayBuffer) and not find_normalizer(envs):
+        buffer.mirror_on_device()
+    return buffer
 
 
 def make_agent(config: RunConfig, envs: VectorEnv) -> BaseAgent:

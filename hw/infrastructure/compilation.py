@@ -3,7 +3,7 @@
 A function of tensors is run once to record the tensor operations that it makes, gradients and the
 optimizer's step included, and the record is compiled. What is compiled is therefore whatever the
 function does, and eager and compiled runs share every line of an algorithm. Numbers drawn at random
-come from the same generator in both.
+come from the same generator in both. On a GPU all of it is launched at once, as a CUDA graph.
 
 A record falls into two parts. Its head computes from inputs and parameters, and is compiled. Its
 tail, which changes parameters and an optimizer's state in place, is made of the very operations
@@ -21,6 +21,7 @@ from torch import Tensor, fx
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import hw.infrastructure.pytorch_util as ptu
+from hw.infrastructure.cuda_graph import GraphedFunction, is_on_gpu
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +105,8 @@ def _compile(
             inputs = [value if value is None else value.clone() for value in inputs]
             with _random_state_kept(inputs), without_effect():
                 compiled = CompiledRecord(function, inputs)
+                if is_on_gpu(inputs):
+                    compiled = GraphedFunction(compiled, inputs)
             with _random_state_kept(inputs), without_effect():
                 expected = function(*inputs)
             with _random_state_kept(inputs), without_effect():

@@ -108,7 +108,7 @@ class GradientStep:
         optimizer = self.optimizer
         state = copy.deepcopy(optimizer.state_dict())
         for group in optimizer.param_groups:
-            group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float64)
+            group["lr"] = _rate_as_tensor(group["lr"], group["params"][0].device)
         tensors = [*self.parameters, *_leaves(optimizer, Tensor)]
         saved = [tensor.detach().clone() for tensor in tensors]
         numbers = _leaves(optimizer, int | float)
@@ -121,6 +121,12 @@ class GradientStep:
             raise
         finally:
             hard_update(tensors, saved)
+
+
+def _rate_as_tensor(rate: float | Tensor, device: torch.device) -> Tensor:
+    """A learning rate of the type that fused kernels take, where they read it without waiting."""
+    is_on_cpu = device.type == "cpu"
+    return torch.as_tensor(rate, dtype=torch.float64 if is_on_cpu else torch.float32, device=device)
 
 
 def _leaves(optimizer: torch.optim.Optimizer, kind: Any) -> list[Any]:

@@ -144,14 +144,17 @@ def chosen_products() -> contextlib.AbstractContextManager[Any]:
 def from_numpy(data: Any) -> Any:
     """Move an array, or a nested dict of arrays, to the device.
 
-    float64 becomes float32; integers, booleans and uint8 keep their type.
+    float64 becomes float32; integers, booleans and uint8 keep their type. A GPU fetches it from
+    pinned memory while the program goes on.
     """
     if isinstance(data, dict):
         return {key: from_numpy(value) for key, value in data.items()}
     tensor = torch.from_numpy(data) if isinstance(data, np.ndarray) else torch.as_tensor(data)
     if tensor.dtype == torch.float64:
         tensor = tensor.float()
-    return tensor.to(device)
+    if device.type == "cuda" and not tensor.is_cuda:
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def to_numpy(data: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hw.infrastructure.device_mirror import DeviceMirror
 from hw.infrastructure.errors import UserError
 from hw.infrastructure.memory import check_memory
 from hw.infrastructure.observation_store import (
@@ -57,6 +58,8 @@ class ReplayBuffer:
         self.rewards: np.ndarray | None = None
         self.dones: np.ndarray | None = None
         self.truncateds: np.ndarray | None = None
+        self.is_mirrored = False
+        self.mirror: DeviceMirror | None = None
 
     def __len__(self) -> int:
         return self.num_inserted - self._oldest()
@@ -156,6 +159,14 @@ class ReplayBuffer:
             self.generator.integers(self._oldest(), self.num_inserted, size=batch_size)
         )
 
+    def mirror_on_device(self) -> None:
+        """Keep a copy on the device that learns, and gather batches there.
+
+        To be called before the first insert. The same transitions are drawn, and come as tensors.
+        Images and n-step returns are read here as before.
+        """
+        self.is_mirrored = True
+
     def num_bytes(
         self,
         observation_shape: tuple[int, ...],
@@ -168,11 +179,15 @@ class ReplayBuffer:
         record = record_dtype(pairs, action_shape, action_dtype)
         return self.capacity * record.itemsize + pairs.num_bytes
 
-    def _read(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
+    def _read(self, numbers: np.ndarray) -> dict[str, Any]:
         """What `sample` returns, of the transitions with these numbers (B,)."""
         return self._read_one_step(numbers) if self.n_step == 1 else self._read_n_steps(numbers)
 
-    def _read_one_step(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
+    def _read_one_step(self, numbers: np.ndarray) -> dict[str, Any]:
+        if self.mirror is not None:
+            batch = self.mirror.read(numbers, self.num_inserted)
+            del batch["truncateds"]
+            return batch
         rows = self.records.take(numbers % self.capacity)
         observations, next_observations = self.observation_pairs.read(rows, rows)
         return {
@@ -240,7 +255,7 @@ class ReplayBuffer:
         self.num_lanes = state["num_lanes"]
         if "records" not in state:
             self.observation_pairs = self.records = self.actions = self.rewards = None
-            self.dones = self.truncateds = None
+            self.dones = self.truncateds = self.mirror = None
             return
         observation_shape, observation_dtype, action_shape, action_dtype = state["layout"]
         self._allocate(
@@ -281,6 +296,8 @@ class ReplayBuffer:
         pairs.allocate()
         self.observation_pairs = pairs
         self._bind()
+        if self.is_mirrored and self.n_step == 1 and isinstance(pairs, ArrayPairs):
+            self.mirror = DeviceMirror(self.records)
 
     def _bind(self) -> None:
         """Make views of the records' fields."""
