@@ -8,6 +8,7 @@ import argparse
 import functools
 import statistics
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,19 @@ WIDTHS = [32, 64, 128, 256, 512]
 BATCHES = [32, 64, 128, 256, 512, 1024]
 NUM_ENVS = [1, 4, 16, 64, 256]
 CAPACITIES = [1_000, 10_000, 100_000, 1_000_000]
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A call many times over, as one turn."""
+
+    call: Callable[[], object]
+    times: int = 10
+
+    def __call__(self) -> None:
+        """Take the turn."""
+        for _ in range(self.times):
+            self.call()
 
 
 def main() -> None:
@@ -57,8 +71,8 @@ def main() -> None:
     draw(results, args.out)
 
 
-def updates(width: int, batch_size: int, mode: str) -> Callable[[], object]:
-    """Ten updates."""
+def updates(width: int, batch_size: int, mode: str) -> Repeated:
+    """Updates of an agent."""
     agent = make_sac(width, "float32")
     agent.compiler.is_enabled = mode == "compiled"
     batch = {
@@ -68,42 +82,35 @@ def updates(width: int, batch_size: int, mode: str) -> Callable[[], object]:
         "next_observations": torch.randn(batch_size, OBSERVATION_SIZE),
         "dones": torch.zeros(batch_size, dtype=torch.bool),
     }
-    return repeated(functools.partial(agent.update, **batch, step=1))
+    return Repeated(functools.partial(agent.update, **batch, step=1))
 
 
-def actions(num_envs: int, mode: str) -> Callable[[], object]:
-    """Ten actions in each environment."""
+def actions(num_envs: int, mode: str) -> Repeated:
+    """Actions in each environment."""
     agent = make_sac(256, "float32")
     agent.compiler.is_enabled = mode == "compiled"
     observations = np.zeros((num_envs, OBSERVATION_SIZE), np.float32)
-    return repeated(functools.partial(agent.get_action, observations))
+    return Repeated(functools.partial(agent.get_action, observations))
 
 
-def samples(capacity: int) -> Callable[[], object]:
-    """Ten samples from a full buffer."""
+def samples(capacity: int) -> Repeated:
+    """Samples from a full buffer: so many that the first turns touch every page of it."""
     buffer, lanes = ReplayBuffer(capacity), 1000
     observations = np.zeros((lanes, OBSERVATION_SIZE), np.float32)
     action = np.zeros((lanes, ACTION_SIZE), np.float32)
     reward, done = np.zeros(lanes, np.float32), np.zeros(lanes, bool)
     for _ in range(capacity // lanes):
         buffer.insert(observations, action, reward, observations, done)
-    return repeated(functools.partial(buffer.sample, 256))
+    return Repeated(functools.partial(buffer.sample, 256), times=1000)
 
 
-def repeated(call: Callable[[], object]) -> Callable[[], object]:
-    """Ten calls in one."""
-
-    def calls() -> None:
-        for _ in range(10):
-            call()
-
-    return calls
-
-
-def medians(calls: list[Callable[[], object]], rounds: int) -> list[float]:
-    """Seconds of one of the ten calls."""
+def medians(calls: list[Repeated], rounds: int) -> list[float]:
+    """Seconds of each call."""
     found = take_turns({str(i): call for i, call in enumerate(calls)}, rounds, warm_ups=2)
-    return [statistics.median(seconds) / 10 for seconds in found.values()]
+    return [
+        statistics.median(seconds) / call.times
+        for call, seconds in zip(calls, found.values(), strict=True)
+    ]
 
 
 def draw(results: dict[str, list[tuple[str, list[int], list[float]]]], path: Path) -> None:

@@ -11,10 +11,7 @@ from typing import Any, Literal
 
 from course.grader.grading import digest
 from course.grader.integration import load_task
-from course.grader.records import (
-    TOGETHER,
-    write_whole,
-)
+from course.grader.records import TOGETHER, write_whole
 from course.grader.sandbox import Tier
 from course.manifest import Assignment, Todo
 from hw.infrastructure.errors import UserError
