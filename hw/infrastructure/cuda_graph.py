@@ -23,6 +23,7 @@ class GraphedFunction:
     """
 
     def __init__(self, function: Callable[..., Any], inputs: Sequence[Tensor | None]):
+        self.function = function  # the graph runs its kernels and reads its constants
         self.inputs = [None if value is None else value.clone() for value in inputs]
         self.given = [value for value in self.inputs if value is not None]
         self.replay, results = capture(lambda: function(*self.inputs), self.given[0].device)
@@ -58,8 +59,12 @@ def capture(function: Callable[[], Any], device: torch.device) -> tuple[Callable
     with torch.cuda.stream(stream):
         for _ in range(NUM_WARM_UPS):  # libraries allocate, and kernels are tuned, in first calls
             function()
-    torch.cuda.current_stream(device).wait_stream(stream)
+    current = torch.cuda.current_stream(device)
+    current.wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.device(device), torch.cuda.graph(graph):
-        results = function()
+    try:
+        with torch.cuda.device(device), torch.cuda.graph(graph):
+            results = function()
+    finally:
+        torch.cuda.set_stream(current)  # which a capture that failed leaves behind
     return graph.replay, results

@@ -89,6 +89,7 @@ class GradientStep:
         """d loss / d parameters at these inputs, clipped, and the loss's metrics, detached."""
         loss, metrics = self.loss(*inputs)
         gradients = torch.autograd.grad(loss, self.parameters)
+        gradients = [laid_out_like(p, g) for p, g in zip(self.parameters, gradients, strict=True)]
         if self.max_norm is not None:
             norm = gradient_norm(gradients)
             gradients = clip_gradients(gradients, norm, self.max_norm)
@@ -139,6 +140,17 @@ def _leaves(optimizer: torch.optim.Optimizer, kind: Any) -> list[Any]:
     return [leaf for leaf in leaves if isinstance(leaf, kind)]
 
 
+def laid_out_like(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient in its parameter's memory order: itself, or a copy.
+
+    Fused optimizers go through the memory of both side by side, whatever the strides say. A
+    convolution of images with channels last returns its weight's gradient in another order.
+    """
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
+
+
 def gradient_norm(gradients: Sequence[Tensor]) -> Tensor:
     """Global 2-norm sqrt(sum_i ||g_i||^2) of a list of gradients: scalar."""
     return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
@@ -173,7 +185,9 @@ def freeze(module: nn.Module) -> nn.Module:
 def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
     """Set each group's learning rate to `factor` times the one it was made with."""
     for group in optimizer.param_groups:
-        rate = group.setdefault("initial_lr", float(group["lr"])) * factor
+        if "initial_lr" not in group:
+            group["initial_lr"] = float(group["lr"])
+        rate = group["initial_lr"] * factor
         if isinstance(group["lr"], Tensor):  # which a compiled step holds on to
             group["lr"].fill_(rate)
         else:

@@ -86,7 +86,7 @@ def load_torch_state(state: dict[str, Any]) -> None:
     """Restore `torch_state()`; GPUs that are not there are passed over."""
     torch.set_rng_state(state["cpu"])
     if torch.cuda.is_available() and state["cuda"]:
-        torch.cuda.set_rng_state_all(state["cuda"])
+        torch.cuda.set_rng_state_all(state["cuda"][: torch.cuda.device_count()])
     torch.backends.mkldnn.matmul.fp32_precision = state["cpu_matmul_precision"]
 
 
