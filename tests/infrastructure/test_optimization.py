@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 import hw.infrastructure.pytorch_util as ptu
+from hw.env_configs.assemble import make_trainer
+from hw.env_configs.loading import bind
 from hw.infrastructure.compilation import Compiler
 from hw.infrastructure.optimization import GradientStep
 from hw.networks.backbones import NatureCNN
@@ -78,3 +80,48 @@ def test_products_of_bfloat16_give_gradients_in_the_parameters_order(monkeypatch
     GradientStep(partial(loss, net), list(net.parameters()), fused)(make_inputs(is_image=True))
     for parameter in net.parameters():
         assert parameter.grad.stride() == parameter.stride()
+
+
+ATARI = {"env_name": "ALE/Pong-v5", "backbone": "nature_cnn", "hidden_size": 16, "num_layers": 1}
+VECTORS = {"hidden_size": 16}
+REPLAY = {"training_starts": 8, "batch_size": 8, "replay_buffer_capacity": 100}
+ROLLOUT = {"rollout_length": 8, "batch_size": 4, "num_epochs": 2}
+RUNS = {
+    "sac": VECTORS | REPLAY | {"env_name": "Pendulum-v1", "random_steps": 8},
+    "td3": VECTORS | REPLAY | {"env_name": "Pendulum-v1", "random_steps": 8},
+    "dqn": VECTORS | REPLAY | {"env_name": "CartPole-v1"},
+    "dqn, dueling, prioritised": VECTORS
+    | REPLAY
+    | {"env_name": "CartPole-v1", "use_dueling": True, "use_prioritized_replay": True},
+    "dqn on images": ATARI | REPLAY | {"wrappers": ["atari"]},
+    "ppo": VECTORS | ROLLOUT | {"env_name": "Pendulum-v1"},
+    "ppo on images": ATARI | ROLLOUT | {"wrappers": ["atari"], "use_shared_trunk": True},
+    "pg": VECTORS | {"env_name": "CartPole-v1", "batch_size": 8, "use_baseline": True},
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_agent_learns_the_same_with_a_plain_optimizer(name, monkeypatch, tmp_path):
+    """Forty steps of training, once with fused Adam and once with Adam as it is written down."""
+    fused = weights_after_training(name, tmp_path / "fused")
+    adam = torch.optim.Adam
+    monkeypatch.setattr(
+        torch.optim, "Adam", lambda *args, fused, **kwargs: adam(*args, foreach=False, **kwargs)
+    )
+    plain = weights_after_training(name, tmp_path / "plain")
+    assert fused.keys() == plain.keys()
+    for key, weight in fused.items():
+        torch.testing.assert_close(weight, plain[key], rtol=1e-3, atol=1e-5, msg=key)
+
+
+def weights_after_training(name, run_dir):
+    base_config = name.split(",")[0].split(" ")[0]
+    config = bind({"base_config": base_config, "total_steps": 40, "compile": False} | RUNS[name])
+    run_dir.mkdir()
+    with make_trainer(config, run_dir, show_progress=False) as trainer:
+        untrained = {key: weight.clone() for key, weight in trainer.agent.weights().items()}
+        for _ in range(40):
+            trainer.run_step()
+        weights = trainer.agent.weights()
+        assert any(not torch.equal(untrained[key], weight) for key, weight in weights.items())
+        return {key: weight.clone() for key, weight in weights.items()}
