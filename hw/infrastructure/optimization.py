@@ -119,6 +119,7 @@ class GradientStep:
                 raise CannotCompileError("its optimizer counts in Python numbers")
         except Exception:
             optimizer.load_state_dict(state)
+            self.compiler.forget()  # what was compiled holds the tensors that this replaced
             raise
         finally:
             hard_update(tensors, saved)

@@ -108,8 +108,11 @@ def test_a_capture_that_fails_leaves_the_function_as_it_is(captured, monkeypatch
 def test_a_wrong_capture_is_noticed(captured, monkeypatch, caplog):
     """One that goes on reading other inputs than it is given, for instance."""
     monkeypatch.setattr(cuda_graph, "capture", lambda function, device: (lambda: None, function()))
-    function = lambda x: x.sum() + torch.rand(())  # noqa: E731
-    Compiler(is_enabled=True).run("key", function, torch.ones(3), name="f")
+
+    def noisy_sum(x):
+        return x.sum() + torch.rand(())
+
+    Compiler(is_enabled=True).run("key", noisy_sum, torch.ones(3), name="f")
     assert "f is not compiled: CannotCompileError" in caplog.text
 
 
