@@ -14,7 +14,12 @@ from torch import Tensor, nn
 import hw.infrastructure.pytorch_util as ptu
 from hw.infrastructure.checkpoint import SavedModule
 from hw.infrastructure.compilation import Compiler
-from hw.infrastructure.optimization import Metrics, gradient_norm, set_learning_rate
+from hw.infrastructure.optimization import (
+    Metrics,
+    gradient_norm,
+    load_optimizer,
+    set_learning_rate,
+)
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
@@ -130,7 +135,7 @@ class BaseAgent(SavedModule, ABC):
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Restore `get_extra_state()`."""
         for name, optimizer in self.optimizers().items():
-            optimizer.load_state_dict(state[name])
+            load_optimizer(optimizer, state[name])
         self.compiler.forget()
 
     def weights(self) -> dict[str, Tensor]:

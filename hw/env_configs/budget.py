@@ -32,9 +32,19 @@ def check_training_starts(training_starts: int, total_steps: int | None) -> None
 
 
 def annealed(
-    kind: Literal["constant", "linear"], start: float, total_steps: int | None, key: str
+    kind: Literal["constant", "linear"],
+    start: float,
+    total_steps: int | None,
+    key: str,
+    first_step: int = 0,
 ) -> Callable[[int], float]:
     """`start` throughout, or falling from it to 0 over `total_steps`.
+
+    Args:
+        kind, start, total_steps: as said.
+        key: the setting to name in an error.
+        first_step: of the first update. An agent that collects a batch before each update begins
+            with `start` then, and has something left for its last.
 
     Raises:
         ConfigError: it should fall, but the budget is not in steps.
@@ -43,7 +53,7 @@ def annealed(
         return ConstantSchedule(start)
     if total_steps is None:
         raise ConfigError("linear needs total_steps", key=key)
-    return linear_schedule(start, 0.0, total_steps)
+    return linear_schedule(start, 0.0, total_steps, first_step)
 
 
 def resolve_target_update(

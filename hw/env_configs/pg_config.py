@@ -73,7 +73,7 @@ def pg_config(
             from the state, or fixed, or learned for each action component from `initial_std` on (1
             if not given).
         actor_learning_rate, critic_learning_rate: of Adam.
-        learning_rate_schedule: `linear` falls to 0 over `total_steps`.
+        learning_rate_schedule: `linear` falls over `total_steps` from the first batch on.
         use_baseline: subtract a learned V(s) from the returns.
         clip_grad_norm, discount, use_reward_to_go, gae_lambda, normalize_advantages,
         num_critic_updates, entropy_coefficient, advantage_histogram_period: see `PolicyGradient`.
@@ -85,7 +85,9 @@ def pg_config(
     if gae_lambda is not None and not (use_baseline and use_reward_to_go):
         raise ConfigError("needs use_baseline: true and use_reward_to_go: true", key="gae_lambda")
     initial_std = check_std(state_dependent_std, fixed_std, initial_std)
-    schedule = annealed(learning_rate_schedule, 1.0, total_steps, "learning_rate_schedule")
+    schedule = annealed(
+        learning_rate_schedule, 1.0, total_steps, "learning_rate_schedule", batch_size
+    )
     networks = NetworkSettings(backbone, num_layers, hidden_size, activation)
     envs = EnvFactory(
         env_name,

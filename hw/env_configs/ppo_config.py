@@ -85,7 +85,8 @@ def ppo_config(
             from the state, or fixed, or learned for each action component from `initial_std` on (1
             if not given).
         learning_rate: of Adam.
-        learning_rate_schedule, clip_ratio_schedule: `linear` falls to 0 over `total_steps`.
+        learning_rate_schedule, clip_ratio_schedule: `linear` falls over `total_steps`, by the same
+            from rollout to rollout; after the last it would be 0.
         clip_grad_norm, discount, gae_lambda, num_epochs, clip_ratio, normalize_advantages,
         value_clip_range, value_coefficient, entropy_coefficient, target_kl,
         advantage_histogram_period: see `PPO`.
@@ -112,8 +113,12 @@ def ppo_config(
         vectorization,
         clip_actions=True,
     )
-    rate_schedule = annealed(learning_rate_schedule, 1.0, total_steps, "learning_rate_schedule")
-    clip_schedule = annealed(clip_ratio_schedule, clip_ratio, total_steps, "clip_ratio_schedule")
+    rate_schedule = annealed(
+        learning_rate_schedule, 1.0, total_steps, "learning_rate_schedule", rollout_size
+    )
+    clip_schedule = annealed(
+        clip_ratio_schedule, clip_ratio, total_steps, "clip_ratio_schedule", rollout_size
+    )
 
     def make_actor_critic(
         observation_shape: tuple[int, ...], action_size: int, discrete: bool

@@ -52,6 +52,8 @@ class PiecewiseSchedule:
         return first + (last - first) * (step - start) / (end - start)
 
 
-def linear_schedule(start: float, end: float, num_steps: int) -> PiecewiseSchedule:
-    """From `start` at step 0 to `end` at `num_steps`, constant after that."""
-    return PiecewiseSchedule(((0, start), (num_steps, end)))
+def linear_schedule(
+    start: float, end: float, num_steps: int, first_step: int = 0
+) -> PiecewiseSchedule:
+    """From `start` at `first_step` to `end` so many steps later, constant before and after."""
+    return PiecewiseSchedule(((first_step, start), (first_step + num_steps, end)))

@@ -4,6 +4,7 @@ Mnih et al. 2015, "Human-level control through deep reinforcement learning" (met
 are those of Machado et al. 2018, "Revisiting the arcade learning environment".
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -40,11 +41,13 @@ class Atari(gym.Wrapper):
         noop_max: at most so many frames at the start.
         screen_size: of the square images.
         fire_reset: press fire at the start.
-        episodic_life: a lost life ends the episode, and the game is begun anew. Only in training.
+        episodic_life: a lost life ends the episode, and the game is begun anew. Only in training:
+            evaluation plays on, with `fire_each_life`.
+        fire_each_life: press fire after each lost life, too. An agent that has only seen first
+            lives has not learned that the game waits for it.
     """
 
     env_defaults = {"frameskip": 1, "repeat_action_probability": 0.0}
-    evaluation_arguments = {"episodic_life": False}
 
     def __init__(
         self,
@@ -56,9 +59,10 @@ class Atari(gym.Wrapper):
         screen_size: int = 84,
         fire_reset: bool = True,
         episodic_life: bool = False,
+        fire_each_life: bool = False,
     ):
         if fire_reset and "FIRE" in env.unwrapped.get_action_meanings():
-            env = FireAtStart(env)
+            env = FireAtStart(env, each_life=fire_each_life)
         env = AtariPreprocessing(
             env,
             noop_max=noop_max,
@@ -68,18 +72,46 @@ class Atari(gym.Wrapper):
         )
         super().__init__(FrameStack(env, num_frames=num_frames, padding="zeros"))
 
+    @staticmethod
+    def evaluation_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments in evaluation, for those in training."""
+        if not arguments.get("episodic_life", False):
+            return dict(arguments)
+        return {**arguments, "episodic_life": False, "fire_each_life": True}
+
 
 class FireAtStart(gym.Wrapper):
     """Presses fire in an episode's first frame.
 
     Some games wait for it, and an agent might take long to find out.
+
+    Args:
+        env: a game that shows every frame.
+        each_life: press it, instead of what was to be done, in the frame after a lost life too.
     """
+
+    def __init__(self, env: gym.Env, each_life: bool = False):
+        super().__init__(env)
+        self.each_life = each_life
+        self.fire = env.unwrapped.get_action_meanings().index("FIRE")
+        self.num_lives = 0
+        self.has_lost_life = False
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Begin an episode; the first observation is that after the button was pressed."""
         self.env.reset(seed=seed, options=options)
-        fire = self.env.unwrapped.get_action_meanings().index("FIRE")
-        observation, _, _, _, info = self.env.step(fire)
+        observation, _, _, _, info = self.env.step(self.fire)
+        self.num_lives, self.has_lost_life = info["lives"], False
         return observation, info
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """One frame."""
+        is_due = self.each_life and self.has_lost_life
+        observation, reward, terminated, truncated, info = self.env.step(
+            self.fire if is_due else action
+        )
+        self.has_lost_life = info["lives"] < self.num_lives
+        self.num_lives = info["lives"]
+        return observation, reward, terminated, truncated, info

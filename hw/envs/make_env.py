@@ -109,6 +109,12 @@ class EnvFactory:
                 "environments; use sync or async",
                 key="vectorization",
             )
+        if per_env and per_env[0].argument("fire_each_life"):
+            raise ConfigError(
+                f"{self.vectorization} presses no button by itself; use sync or async for "
+                "fire_each_life",
+                key="vectorization",
+            )
         if per_env and self.max_episode_steps is not None:
             raise ConfigError(
                 f"{self.vectorization} keeps to the games' own limit; use sync or async",

@@ -97,8 +97,8 @@ class WrapperSpec(NamedTuple):
 
     def for_evaluation(self) -> "WrapperSpec":
         """The same, with the arguments that the wrapper wants in evaluation."""
-        changes = getattr(self.wrapper, "evaluation_arguments", {})
-        return self._replace(arguments={**self.arguments, **changes})
+        change = getattr(self.wrapper, "evaluation_arguments", dict)
+        return self._replace(arguments=change(self.arguments))
 
     def apply(self, env: gym.Env | VectorEnv) -> gym.Wrapper | VectorWrapper:
         """Wrap.

@@ -142,7 +142,7 @@ def _leaves(optimizer: torch.optim.Optimizer, kind: Any) -> list[Any]:
 
 
 def laid_out_like(parameter: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient in its parameter's memory order: itself, or a copy.
+    """A gradient or moment in its parameter's memory order: itself, or a copy.
 
     Fused optimizers go through the memory of both side by side, whatever the strides say. A
     convolution of images with channels last returns its weight's gradient in another order.
@@ -150,6 +150,19 @@ def laid_out_like(parameter: Tensor, gradient: Tensor) -> Tensor:
     if gradient.stride() == parameter.stride():
         return gradient
     return torch.empty_like(parameter).copy_(gradient)
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Restore `optimizer.state_dict()`, every moment in its parameter's memory order.
+
+    A file keeps values and shapes but no strides, so what was written of a weight that is not
+    contiguous returns in another order than the weight's; see `laid_out_like`.
+    """
+    optimizer.load_state_dict(state)
+    for parameter, moments in optimizer.state.items():
+        for name, moment in moments.items():
+            if isinstance(moment, Tensor) and moment.shape == parameter.shape:
+                moments[name] = laid_out_like(parameter, moment)
 
 
 def gradient_norm(gradients: Sequence[Tensor]) -> Tensor:

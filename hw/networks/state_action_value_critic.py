@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import hw.infrastructure.pytorch_util as ptu
-from hw.networks.backbones import EnsembleLinear, EnsembleMLP
+from hw.networks.backbones import EnsembleLinear, EnsembleMLP, as_floats
 from hw.networks.interfaces import Backbone, StateActionValueFunction
 
 
@@ -28,8 +28,8 @@ class StateActionCritic(StateActionValueFunction):
         self.net = ptu.build_mlp(observation_size + action_dim, 1, n_layers, size, activation)
 
     def forward(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """Q(s, a) = net([s, a]): (B,)."""
-        return self.net(torch.cat([observations, actions], dim=-1)).squeeze(-1)
+        """Q(s, a) = net([s, a]): (B,). Bytes are scaled, see `as_floats`."""
+        return self.net(torch.cat([as_floats(observations), actions], dim=-1)).squeeze(-1)
 
 
 class StateActionCriticEnsemble(StateActionValueFunction):
@@ -60,10 +60,10 @@ class StateActionCriticEnsemble(StateActionValueFunction):
         `self.net` takes one batch axis and gives (K, batch, 1).
 
         Args:
-            observations: (B, observation_size).
+            observations: (B, observation_size); bytes are scaled, see `as_floats`.
             actions: (B, A), with the same B, any leading shape: e.g. (S, B).
         """
-        inputs = torch.cat([observations, actions], dim=-1)
+        inputs = torch.cat([as_floats(observations), actions], dim=-1)
         batch_shape = inputs.shape[:-1]
         q_values = self.net(inputs.reshape(-1, inputs.shape[-1]))  # (K, prod(B), 1)
         return q_values.reshape(-1, *batch_shape)

@@ -4,6 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hw.agents.base_agent import BaseAgent
+from hw.env_configs.assemble import make_trainer
+from hw.env_configs.loading import bind
 from hw.env_configs.schedule import ConstantSchedule, PiecewiseSchedule, linear_schedule
 
 values = st.floats(-1e3, 1e3)
@@ -20,6 +23,8 @@ def test_a_constant_is_the_same_at_every_step(value, step):
 def test_a_linear_schedule_by_hand():
     schedule = linear_schedule(start=1.0, end=0.0, num_steps=200)
     assert [schedule(step) for step in (0, 50, 100, 200)] == [1.0, 0.75, 0.5, 0.0]
+    later = linear_schedule(start=1.0, end=0.0, num_steps=200, first_step=50)
+    assert [later(step) for step in (0, 50, 100, 200, 250)] == [1.0, 1.0, 0.75, 0.25, 0.0]
 
 
 @given(start=values, end=values, num_steps=st.integers(1, 10**7), late=st.integers(0, 10**9))
@@ -67,3 +72,27 @@ def test_steps_that_do_not_increase_are_refused(points):
 def test_a_linear_schedule_of_no_steps_is_refused():
     with pytest.raises(ValueError, match="must increase"):
         linear_schedule(1.0, 0.0, num_steps=0)
+
+
+@pytest.mark.parametrize("settings", [{"rollout_length": 25, "batch_size": 25}, {"batch_size": 25}])
+def test_every_on_policy_update_learns_something(settings, tmp_path, monkeypatch):
+    """The first at the full rate, the last at what is left before the end."""
+    algorithm = "ppo" if "rollout_length" in settings else "pg"
+    config = bind(
+        {
+            "base_config": algorithm,
+            "env_name": "CartPole-v1",
+            "max_episode_steps": 5,
+            "num_envs": 1,
+            "total_steps": 100,
+            "learning_rate_schedule": "linear",
+            "compile": False,
+            **settings,
+        }
+    )
+    factors = []
+    monkeypatch.setattr(
+        BaseAgent, "set_learning_rates", lambda self, factor: factors.append(factor)
+    )
+    make_trainer(config, tmp_path, show_progress=False).train()
+    assert factors == [1.0, 0.75, 0.5, 0.25]

@@ -7,6 +7,7 @@ from hw.envs.make_env import EnvFactory, make_env
 from hw.infrastructure.env_runner import EnvRunner
 from hw.infrastructure.errors import ConfigError
 
+NOOP = 0
 NO_NOOPS = {"noop_max": 0}  # which each of the two draws in its own way
 
 
@@ -103,11 +104,28 @@ def test_evaluation_plays_whole_games_for_unclipped_rewards():
     lives = set()
     done = False
     while not done:
-        _, _, dones, _, infos = envs.step(np.array([1]))
+        _, _, dones, _, infos = envs.step(np.array([NOOP]))
         lives.add(int(infos["lives"][0]))
         done = dones[0]
     assert lives == {5, 4, 3, 2, 1, 0}
     envs.close()
+
+
+def test_without_episodic_life_whoever_plays_presses_fire_also_in_evaluation():
+    envs = EnvFactory("ALE/Breakout-v5", wrappers=["atari"]).make_evaluation_envs(1)
+    envs.reset(seed=[1])
+    for _ in range(300):
+        _, _, _, _, infos = envs.step(np.array([NOOP]))
+    assert infos["lives"] == [4]
+    envs.close()
+
+
+@pytest.mark.parametrize("kind", ["native", "envpool"])
+def test_nobody_presses_fire_in_games_that_ale_py_or_envpool_step(kind):
+    with pytest.raises(ConfigError, match="vectorization: .* use sync or async for fire_each_life"):
+        EnvFactory(
+            "ALE/Breakout-v5", wrappers=[{"atari": {"fire_each_life": True}}], vectorization=kind
+        )
 
 
 def test_a_game_that_does_not_exist_is_named():

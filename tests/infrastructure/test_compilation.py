@@ -118,6 +118,29 @@ def test_a_learner_goes_on_from_a_loaded_state(recorded):
         torch.testing.assert_close(other.net.state_dict(), expected, rtol=0, atol=0)
 
 
+class Curious(Regression):
+    """A loss that looks at a number of batches of seven, which cannot be compiled."""
+
+    def loss(self, inputs, targets, weights=None):
+        loss, metrics = super().loss(inputs, targets, weights)
+        if len(inputs) == 7:
+            float(loss.detach())
+        return loss, metrics
+
+
+def test_a_shape_that_cannot_be_compiled_leaves_the_other_shapes_right(recorded, caplog):
+    learners = [Curious(is_compiled) for is_compiled in (False, True)]
+    for learner in learners:
+        torch.manual_seed(1)
+        for number, batch_size in enumerate([5, 5, 5, 7, 5, 7, 5, 5]):
+            set_learning_rate(learner.optimizer, 1 - number / 8)
+            learner.step(torch.randn(batch_size, 3), torch.randn(batch_size))
+    assert recorded
+    assert "Curious.loss is not compiled" in caplog.text
+    for eager, compiled in zip(learners[0].parameters, learners[1].parameters, strict=True):
+        torch.testing.assert_close(eager, compiled, rtol=1e-6, atol=1e-7)
+
+
 def test_a_copy_of_a_learner_does_not_train_the_original(recorded):
     learner = Regression(is_compiled=True)
     for _ in range(2):

@@ -11,7 +11,8 @@ import hw.infrastructure.pytorch_util as ptu
 from hw.env_configs.assemble import make_trainer
 from hw.env_configs.loading import bind
 from hw.infrastructure.compilation import Compiler
-from hw.infrastructure.optimization import GradientStep
+from hw.infrastructure.optimization import GradientStep, load_optimizer
+from hw.infrastructure.state_file import load_state, save_state
 from hw.networks.backbones import NatureCNN
 
 
@@ -80,6 +81,27 @@ def test_products_of_bfloat16_give_gradients_in_the_parameters_order(monkeypatch
     GradientStep(partial(loss, net), list(net.parameters()), fused)(make_inputs(is_image=True))
     for parameter in net.parameters():
         assert parameter.grad.stride() == parameter.stride()
+
+
+def test_an_optimizer_goes_on_from_a_file_whatever_its_parameters_layout(tmp_path):
+    torch.manual_seed(0)
+    net, inputs = make_cnn().to(memory_format=torch.channels_last), make_inputs(is_image=True)
+    adam = partial(torch.optim.Adam, lr=0.1, fused=True)
+    optimizer = adam(net.parameters())
+    take_steps(net, optimizer, inputs)
+    save_state(tmp_path / "optimizer.npz", optimizer.state_dict())
+    twin = copy.deepcopy(net)
+    restored = adam(twin.parameters())
+    load_optimizer(restored, load_state(tmp_path / "optimizer.npz"))
+    take_steps(net, optimizer, inputs)
+    take_steps(twin, restored, inputs)
+    torch.testing.assert_close(twin.state_dict(), net.state_dict(), rtol=0, atol=0)
+
+
+def take_steps(net, optimizer, inputs):
+    step = GradientStep(partial(loss, net), list(net.parameters()), optimizer)
+    for _ in range(3):
+        step(inputs)
 
 
 ATARI = {"env_name": "ALE/Pong-v5", "backbone": "nature_cnn", "hidden_size": 16, "num_layers": 1}

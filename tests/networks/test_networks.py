@@ -1,5 +1,7 @@
 """Gaussian policies, and K critics in one call against K separate ones."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -117,6 +119,14 @@ def test_k_critics_in_one_call_give_what_k_separate_ones_do(num_critics, batch_s
         for layer, linear in zip(ours, theirs, strict=True):
             torch.testing.assert_close(layer.weight.grad[k], linear.weight.grad.T)
             torch.testing.assert_close(layer.bias.grad[k, 0], linear.bias.grad)
+
+
+@pytest.mark.parametrize("make", [StateActionCritic, partial(StateActionCriticEnsemble, 3)])
+def test_critics_scale_bytes_as_backbones_do(make):
+    critic = make(4, 2, **SHAPE)
+    pixels = torch.randint(256, (6, 4), dtype=torch.uint8)
+    actions = torch.randn(6, 2)
+    torch.testing.assert_close(critic(pixels, actions), critic(pixels.float() / 255, actions))
 
 
 def test_members_of_an_ensemble_start_differently_within_linear_s_bounds():

@@ -89,7 +89,7 @@ DENSITIES_AND_CRITICS = [
         hint="Which of the two comes first in the network's input? A checkpoint of the reference "
         "would not fit your order.",
         body="""
-            inputs = torch.cat([actions, observations], dim=-1)
+            inputs = torch.cat([actions, as_floats(observations)], dim=-1)
             batch_shape = inputs.shape[:-1]
             return self.net(inputs.reshape(-1, inputs.shape[-1])).reshape(-1, *batch_shape)
         """,
@@ -100,7 +100,7 @@ DENSITIES_AND_CRITICS = [
         hint="What does the network do with observations (S, B, D)? The module's docstring says "
         "that B is any leading shape.",
         body="""
-            return self.net(torch.cat([observations, actions], dim=-1)).squeeze(-1)
+            return self.net(torch.cat([as_floats(observations), actions], dim=-1)).squeeze(-1)
         """,
     ),
     Misconception(
@@ -108,7 +108,7 @@ DENSITIES_AND_CRITICS = [
         name="squeezes every axis of length one",
         hint="Try one critic, or a batch of one: which axes have gone?",
         body="""
-            inputs = torch.cat([observations, actions], dim=-1)
+            inputs = torch.cat([as_floats(observations), actions], dim=-1)
             q_values = self.net(inputs.reshape(-1, inputs.shape[-1]))
             return q_values.reshape(-1, *inputs.shape[:-1]).squeeze()
         """,
@@ -119,7 +119,7 @@ DENSITIES_AND_CRITICS = [
         hint="The network wants one batch axis. What shape did the caller give, and what shape "
         "does it get back?",
         body="""
-            inputs = torch.cat([observations, actions], dim=-1)
+            inputs = torch.cat([as_floats(observations), actions], dim=-1)
             return self.net(inputs.reshape(-1, inputs.shape[-1])).squeeze(-1)
         """,
     ),
@@ -128,7 +128,7 @@ DENSITIES_AND_CRITICS = [
         name="critics on the last axis",
         hint="Reshaping does not move axes: which number belongs to which critic?",
         body="""
-            inputs = torch.cat([observations, actions], dim=-1)
+            inputs = torch.cat([as_floats(observations), actions], dim=-1)
             q_values = self.net(inputs.reshape(-1, inputs.shape[-1]))
             return q_values.reshape(*inputs.shape[:-1], -1)
         """,
@@ -139,7 +139,7 @@ DENSITIES_AND_CRITICS = [
         hint="The reparametrised actor climbs the critic through the action. What does your code "
         "let through?",
         body="""
-            inputs = torch.cat([observations, actions.detach()], dim=-1)
+            inputs = torch.cat([as_floats(observations), actions.detach()], dim=-1)
             batch_shape = inputs.shape[:-1]
             return self.net(inputs.reshape(-1, inputs.shape[-1])).reshape(-1, *batch_shape)
         """,
@@ -158,7 +158,7 @@ DENSITIES_AND_CRITICS = [
         name="two leading axes at most",
         hint="How many leading axes does the card allow?",
         body="""
-            inputs = torch.cat([observations, actions], dim=-1)
+            inputs = torch.cat([as_floats(observations), actions], dim=-1)
             if inputs.ndim == 1:
                 return self.net(inputs[None])[:, 0, 0]
             if inputs.ndim == 2:
@@ -169,10 +169,30 @@ DENSITIES_AND_CRITICS = [
     ),
     Misconception(
         todo="StateActionCriticEnsemble.forward",
+        name="bytes as they are",
+        hint="Actors see pixels between 0 and 1. What do your critics see of the same bytes?",
+        body="""
+            inputs = torch.cat([observations, actions], dim=-1)
+            q_values = self.net(inputs.reshape(-1, inputs.shape[-1]))
+            return q_values.reshape(-1, *inputs.shape[:-1])
+        """,
+    ),
+    Misconception(
+        todo="StateActionCriticEnsemble.forward",
+        name="floats scaled like bytes",
+        hint="Which observations does `as_floats` divide, and which does it leave alone?",
+        body="""
+            inputs = torch.cat([observations / 255, actions], dim=-1)
+            q_values = self.net(inputs.reshape(-1, inputs.shape[-1]))
+            return q_values.reshape(-1, *inputs.shape[:-1])
+        """,
+    ),
+    Misconception(
+        todo="StateActionCriticEnsemble.forward",
         name="large numbers cut off",
         hint="Who says how large an observation may be?",
         body="""
-            inputs = torch.cat([observations, actions], dim=-1).clamp(-10.0, 10.0)
+            inputs = torch.cat([as_floats(observations), actions], dim=-1).clamp(-10.0, 10.0)
             q_values = self.net(inputs.reshape(-1, inputs.shape[-1]))
             return q_values.reshape(-1, *inputs.shape[:-1])
         """,

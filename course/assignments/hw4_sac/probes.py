@@ -90,7 +90,7 @@ def log_tanh_slope(random: RandomState) -> Iterator[ProbeCase]:
     gradient_in_weights="the gradient of the sum of all Q-values in the critics' weights",
 )
 def ensemble_forward(random: RandomState) -> Iterator[ProbeCase]:
-    """One batch axis, several, none; one critic; a linear network."""
+    """One batch axis, several, none; one critic; a linear network; bytes."""
 
     def inputs(num_critics: int, *batch_shape: int, n_layers: int = 1) -> dict:
         return {
@@ -103,6 +103,8 @@ def ensemble_forward(random: RandomState) -> Iterator[ProbeCase]:
 
     yield ProbeCase("three critics, a batch of five", inputs(3, 5))
     yield ProbeCase("four samples of each of five states", inputs(3, 4, 5))
+    pixels = {"observations": random.randint(256, size=(4, D)).astype(np.uint8)}
+    yield ProbeCase("observations of bytes", inputs(2, 4) | pixels)
     yield ProbeCase("one pair without a batch axis", inputs(2), is_hidden=True)
     yield ProbeCase("one critic, a batch of one", inputs(1, 1, n_layers=2), is_hidden=True)
     yield ProbeCase("critics without hidden layers", inputs(2, 6, n_layers=0), is_hidden=True)

@@ -163,7 +163,8 @@ def log_tanh_slope_of_samples(inputs: Inputs) -> Outputs:
 
 def ensemble_forward(inputs: Inputs) -> Outputs:
     """Q-values of critics whose weights are drawn from a seed, and where gradient flows."""
-    observations = inputs.tensor("observations", requires_grad=True)
+    observations = inputs.tensor("observations")
+    observations.requires_grad_(observations.is_floating_point())
     actions = inputs.tensor("actions", requires_grad=True)
     critics = StateActionCriticEnsemble(
         inputs["num_critics"],
@@ -178,12 +179,11 @@ def ensemble_forward(inputs: Inputs) -> Outputs:
         parameter.data.copy_(torch.from_numpy(generator.standard_normal(parameter.shape)))
     q_values = critics(observations, actions)
     weights = list(critics.parameters())
-    in_observations, in_actions, *in_weights = gradients(
-        q_values, [observations, actions, *weights]
-    )
+    in_actions, *in_weights = gradients(q_values, [actions, *weights])
+    in_observations = gradients(q_values, [observations]) if observations.requires_grad else []
     return {
         "q_values": q_values,
-        "gradient_in_observations": in_observations,
+        "gradient_in_observations": sum(in_observations),  # 0 of bytes
         "gradient_in_actions": in_actions,
         "gradient_in_weights": torch.cat([gradient.flatten() for gradient in in_weights]),
     }

@@ -34,7 +34,7 @@ VARIANTS = [
         todo="StateActionCriticEnsemble.forward",
         name="flatten and unflatten",
         body="""
-            pairs = torch.cat((observations, actions), -1)
+            pairs = torch.cat((as_floats(observations), actions), -1)
             flat = pairs.view(-1, pairs.size(-1))
             return self.net(flat)[..., 0].view(self.net.num_members, *pairs.shape[:-1])
         """,
@@ -47,7 +47,7 @@ VARIANTS = [
                 return self(observations[None], actions[None])[:, 0]
             if actions.ndim > 2:
                 return torch.stack([self(o, a) for o, a in zip(observations, actions)], dim=1)
-            return self.net(torch.hstack([observations, actions])).squeeze(-1)
+            return self.net(torch.hstack([as_floats(observations), actions])).squeeze(-1)
         """,
     ),
     Variant(
