@@ -12,7 +12,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.wrappers.vector import RescaleAction, TransformAction
+from gymnasium.wrappers.vector import RescaleAction, TransformAction, TransformObservation
 
 from hw.envs.async_envs import AsyncEnvs
 from hw.envs.atari import prepare_atari
@@ -69,6 +69,7 @@ def make_native(
     if mode is not AutoresetMode.DISABLED:
         envs.close()
         raise _no_native(env_name, f"resets by itself (autoreset mode {mode})")
+    envs = TransformObservation(envs, np.copy)  # an author may write each into the same memory
     return _adapt_actions(envs, clip_actions)
 
 

@@ -216,6 +216,23 @@ class NativePoint(VectorEnv):
         return actions, np.zeros(self.num_envs), nothing, nothing, {}
 
 
+class ThriftyPoint(NativePoint):
+    """Writes all observations into the same memory."""
+
+    def __init__(self, num_envs, max_episode_steps=9, autoreset_mode=None):
+        super().__init__(num_envs, max_episode_steps, autoreset_mode=autoreset_mode)
+        self.positions = np.zeros((num_envs, 1), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        self.positions[:] = 0.0
+        return self.positions, {}
+
+    def step(self, actions):
+        _, rewards, dones, truncateds, infos = super().step(actions)
+        self.positions += actions
+        return self.positions, rewards, dones, truncateds, infos
+
+
 class StubbornPoint(NativePoint):
     """Cannot be told not to reset itself."""
 
@@ -247,6 +264,14 @@ def test_a_native_environment_that_needs_no_telling_is_accepted(register):
     name = register("HwTestsPoint-v0", None, vector_entry_point=ObedientPoint)
     envs = EnvFactory(name, vectorization="native").make_training_envs(2)
     assert isinstance(envs.unwrapped, ObedientPoint)
+
+
+def test_what_a_native_environment_showed_stays_as_it_was(register):
+    name = register("HwTestsPoint-v0", None, vector_entry_point=ThriftyPoint)
+    envs = EnvFactory(name, vectorization="native").make_training_envs(2)
+    seen = [envs.reset()[0]]
+    seen += [envs.step(np.full((2, 1), 0.25, np.float32))[0] for _ in range(3)]
+    assert [observations[0, 0] for observations in seen] == [0.0, 1.0, 2.0, 3.0]
 
 
 def test_a_native_environment_that_resets_itself_is_refused(register):
