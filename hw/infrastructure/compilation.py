@@ -12,6 +12,7 @@ that an eager step makes, called one after the other.
 
 import contextlib
 import logging
+import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ import hw.infrastructure.pytorch_util as ptu
 from hw.infrastructure.cuda_graph import GraphedFunction, is_on_gpu
 
 logger = logging.getLogger(__name__)
+
+WithoutEffect = Callable[[], contextlib.AbstractContextManager[Sequence[Tensor] | None]]
 
 
 class CannotCompileError(Exception):
@@ -55,9 +58,7 @@ class Compiler:
         name: str | None = None,
         instead: Callable[..., Any] | None = None,
         starts_eagerly: bool = False,
-        without_effect: Callable[[], contextlib.AbstractContextManager[Any]] = (
-            contextlib.nullcontext
-        ),
+        without_effect: WithoutEffect = contextlib.nullcontext,
     ) -> Any:
         """function(*inputs).
 
@@ -69,7 +70,8 @@ class Compiler:
             starts_eagerly: the first call with this key runs as it is, and makes what later ones
                 change in place.
             without_effect: makes a context that undoes, at its end, what `function` does to
-                anything but its result; recording calls it more often than is meant.
+                anything but its result; recording calls it more often than is meant. It gives the
+                tensors by whose changes compiled and eager calls are compared, or None.
         """
         if not self.is_enabled:
             return function(*inputs)
@@ -97,7 +99,7 @@ def _compile(
     inputs: Sequence[Tensor | None],
     name: str | None,
     instead: Callable[..., Any] | None,
-    without_effect: Callable[[], contextlib.AbstractContextManager[Any]],
+    without_effect: WithoutEffect,
 ) -> Callable[..., Any]:
     """The function compiled for inputs of these shapes, or what runs instead, with a line why."""
     try:
@@ -107,10 +109,10 @@ def _compile(
                 compiled = CompiledRecord(function, inputs)
                 if is_on_gpu(inputs):
                     compiled = GraphedFunction(compiled, inputs)
-            with _random_state_kept(inputs), without_effect():
-                expected = function(*inputs)
-            with _random_state_kept(inputs), without_effect():
-                check_agreement(compiled(*inputs), expected)
+            expected, expected_changes = _outcome(function, inputs, without_effect)
+            found, changes = _outcome(compiled, inputs, without_effect)
+            check_agreement(found, expected)
+            check_changes(changes, expected_changes)
     except Exception as error:  # whatever fails here must not stop training
         reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
         name = name or getattr(function, "__qualname__", type(function).__name__)
@@ -138,6 +140,39 @@ def check_agreement(found: Any, expected: Any) -> None:
         room = tolerance * size + (1e-6 if other.ndim else 1e-3) * max(sizes)
         if not torch.allclose(one.double(), other.double(), rtol=0, atol=room, equal_nan=True):
             raise CannotCompileError("its results are not the same when it is called again")
+
+
+def check_changes(found: Sequence[Tensor], expected: Sequence[Tensor]) -> None:
+    """Compare by how much a compiled function and the function itself changed the same tensors.
+
+    An optimizer makes a full step of a gradient that is rounding and nothing else, in whichever
+    direction. So it is the distance of all changes together that counts, in parts of their length.
+
+    Raises:
+        CannotCompileError: they differ by more than a tenth, or a third with products of bfloat16.
+    """
+    tolerance = 0.1 if ptu.products == "float32" else 1 / 3
+    distance = _length([one - other for one, other in zip(found, expected, strict=True)])
+    if not distance <= tolerance * _length(expected):
+        raise CannotCompileError("it does not change the same tensors by the same amounts")
+
+
+def _length(tensors: Sequence[Tensor]) -> float:
+    return math.hypot(*(float(torch.linalg.vector_norm(tensor.double())) for tensor in tensors))
+
+
+def _outcome(
+    function: Callable[..., Any],
+    inputs: Sequence[Tensor | None],
+    without_effect: WithoutEffect,
+) -> tuple[Any, list[Tensor]]:
+    """What a function returns, and by how much it changed the tensors of `without_effect`."""
+    with _random_state_kept(inputs), without_effect() as changed:
+        tensors = [tensor.detach() for tensor in changed or ()]
+        before = [tensor.clone() for tensor in tensors]
+        result = function(*inputs)
+        changes = [tensor - old for tensor, old in zip(tensors, before, strict=True)]
+    return result, changes
 
 
 @contextlib.contextmanager

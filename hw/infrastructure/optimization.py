@@ -97,11 +97,11 @@ class GradientStep:
         return gradients, {name: value.detach() for name, value in metrics.items()}
 
     @contextlib.contextmanager
-    def without_effect(self) -> Iterator[None]:
+    def without_effect(self) -> Iterator[Sequence[Tensor]]:
         """Undo, at its end, all steps taken within it, so that they can be recorded.
 
-        Learning rates become tensors, which a record does not keep the value of, and stay so unless
-        the block fails.
+        It gives the parameters, which a step changes. Learning rates become tensors, which a record
+        does not keep the value of, and stay so unless the block fails.
 
         Raises:
             CannotCompileError: the optimizer counts in Python numbers.
@@ -114,7 +114,7 @@ class GradientStep:
         saved = [tensor.detach().clone() for tensor in tensors]
         numbers = _leaves(optimizer, int | float)
         try:
-            yield
+            yield self.parameters
             if _leaves(optimizer, int | float) != numbers:
                 raise CannotCompileError("its optimizer counts in Python numbers")
         except Exception:

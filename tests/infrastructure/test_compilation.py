@@ -161,6 +161,30 @@ def test_sums_that_cancel_may_differ_by_rounding():
         compilation.check_agreement([large, 1e-4 * large], [large, 1.1e-4 * large])
 
 
+class Forgetful(compilation.CompiledRecord):
+    """Gives the right results, but leaves what should be changed as it was."""
+
+    def __call__(self, *inputs):
+        before = [tensor.clone() for tensor in self.constants]
+        results = super().__call__(*inputs)
+        for tensor, old in zip(self.constants, before, strict=True):
+            tensor.copy_(old)
+        return results
+
+
+def test_a_record_that_changes_parameters_otherwise_is_refused(recorded, monkeypatch, caplog):
+    monkeypatch.setattr(compilation, "CompiledRecord", Forgetful)
+    caplog.set_level(logging.INFO)
+    learners = [Regression(is_compiled) for is_compiled in (False, True)]
+    for learner in learners:
+        torch.manual_seed(1)
+        for _ in range(3):
+            learner.step(torch.ones(4, 3), torch.ones(4))
+    assert "the step of Adam is not compiled: CannotCompileError: it does not change" in caplog.text
+    for eager, compiled in zip(learners[0].parameters, learners[1].parameters, strict=True):
+        torch.testing.assert_close(eager, compiled, rtol=1e-6, atol=1e-7)
+
+
 def numpy_noise(x):
     return x + torch.from_numpy(np.random.default_rng().normal(size=2).astype(np.float32))
 
