@@ -64,7 +64,8 @@ def pg_config(
 
     Args:
         env_name, env_kwargs, num_envs, vectorization, max_episode_steps, wrappers: see
-            `EnvFactory`; the actions are Discrete or a Box.
+            `EnvFactory`; the actions are Discrete or a Box. Of several environments, episodes that
+            are under way at an update end under the next policy, so that one is the best.
         total_steps, total_episodes: the budget, one or the other; 100 000 steps if neither.
         batch_size: least number of steps in an update, which takes whole episodes.
         backbone, hidden_size, num_layers, activation: of policy and baseline, see
