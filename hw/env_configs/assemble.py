@@ -24,6 +24,7 @@ from hw.infrastructure.env_runner import find_normalizer, load_wrapper_states
 from hw.infrastructure.errors import UserError
 from hw.infrastructure.evaluation import Evaluator
 from hw.infrastructure.logger import Logger
+from hw.infrastructure.memory import check_memory
 from hw.infrastructure.replay_buffer import ReplayBuffer
 from hw.infrastructure.run_dir import config_path, numeric_versions
 from hw.infrastructure.trainer import Buffer, Trainer, TrainerSettings
@@ -82,8 +83,16 @@ def make_buffer(config: RunConfig, envs: VectorEnv, seed: int) -> Buffer:
     """The recipe's buffer. Where a GPU learns from replay, it keeps a copy of the transitions.
 
     Not where observations are normalised as they are sampled, which is done here.
+
+    Raises:
+        UserError: it would take more memory than there is.
     """
     buffer = config.recipe.make_buffer(seed)
+    if isinstance(buffer, ReplayBuffer):
+        observations, actions = envs.single_observation_space, envs.single_action_space
+        check_memory(
+            buffer.num_bytes(observations.shape, observations.dtype, actions.shape, actions.dtype)
+        )
     if ptu.device.type != "cpu" and isinstance(buffer, ReplayBuffer) and not find_normalizer(envs):
         buffer.mirror_on_device()
     return buffer

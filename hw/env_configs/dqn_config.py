@@ -52,8 +52,8 @@ def dqn_config(
     batch_size: Count = 128,
     replay_buffer_capacity: Count = 100_000,
     use_prioritized_replay: bool = False,
-    priority_exponent: Fraction = 0.6,
-    importance_exponent: Fraction = 0.4,
+    priority_exponent: Fraction | None = None,
+    importance_exponent: Fraction | None = None,
     n_step: Count = 1,
     backbone: str = "mlp",
     hidden_size: Count = 128,
@@ -108,10 +108,12 @@ def dqn_config(
         use_prioritized_replay,
         priority_exponent,
         importance_exponent,
+        batch_size,
         n_step,
     )
     networks = NetworkSettings(backbone, num_layers, hidden_size, activation)
     envs = EnvFactory(env_name, env_kwargs or {}, max_episode_steps, wrappers, vectorization)
+    envs.check_replay()
 
     def make_critic(observation_shape: tuple[int, ...], num_actions: int) -> nn.Module:
         body = networks.make_backbone(observation_shape)
@@ -148,6 +150,7 @@ def dqn_config(
         importance_schedule=replay.importance_schedule(total_steps),
         num_gradient_steps=num_replay_updates(total_steps, training_starts, updates_per_step),
         resolved={
+            **replay.resolved,
             "total_steps": total_steps,
             "target_update_period": target_update_period,
             "soft_target_update_rate": soft_target_update_rate,

@@ -107,9 +107,18 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not equals or not key:
         raise ConfigError(f"expected key=value, got {text!r}", source="--set")
     try:
-        return key.strip(), yaml.load(value, _Loader)
+        return key.strip(), parse_value(value)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"cannot read the value of {text[:80]!r}", source="--set") from error
+
+
+def parse_value(text: str) -> Any:
+    """A value as an experiment's YAML means it: `1e-05` is a number.
+
+    Raises:
+        yaml.YAMLError, ValueError, RecursionError: it is not YAML.
+    """
+    return yaml.load(text, _Loader)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -209,6 +218,12 @@ def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     return dict(inspect.signature(function).parameters)
 
 
+def _who_has(key: str) -> str:
+    """`; a setting of ... only`, of one that other algorithms have."""
+    names = [name for name in algorithms() if key in _parameters(find_factory(name))]
+    return f"; a setting of {', '.join(names)} only" if names else ""
+
+
 def validate(schema: dict[str, inspect.Parameter], given: dict[str, Any]) -> dict[str, Any]:
     """Check names and types; fill in defaults.
 
@@ -218,7 +233,7 @@ def validate(schema: dict[str, inspect.Parameter], given: dict[str, Any]) -> dic
     for key in given:
         if key not in schema:
             close = difflib.get_close_matches(key, [*schema, "base_config"], n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            hint = f"; did you mean {close[0]!r}?" if close else _who_has(key)
             raise ConfigError(f"unknown key{hint}", key=key)
     definitions = {
         name: (

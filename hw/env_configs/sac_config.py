@@ -51,8 +51,8 @@ def sac_config(
     batch_size: Count = 128,
     replay_buffer_capacity: Count = 1_000_000,
     use_prioritized_replay: bool = False,
-    priority_exponent: Fraction = 0.6,
-    importance_exponent: Fraction = 0.4,
+    priority_exponent: Fraction | None = None,
+    importance_exponent: Fraction | None = None,
     backbone: str = "mlp",
     hidden_size: Count = 128,
     num_layers: Count = 3,
@@ -141,6 +141,7 @@ def sac_config(
         use_prioritized_replay,
         priority_exponent,
         importance_exponent,
+        batch_size,
     )
     networks = NetworkSettings(backbone, num_layers, hidden_size, activation)
     envs = EnvFactory(
@@ -151,6 +152,7 @@ def sac_config(
         vectorization,
         clip_actions=not use_tanh,
     )
+    envs.check_replay()
 
     def make_actor(observation_shape: tuple[int, ...], action_dim: int) -> nn.Module:
         body = networks.make_backbone(observation_shape)
@@ -209,6 +211,7 @@ def sac_config(
         importance_schedule=replay.importance_schedule(total_steps),
         num_gradient_steps=num_replay_updates(total_steps, training_starts, updates_per_step),
         resolved={
+            **replay.resolved,
             "total_steps": total_steps,
             "target_update_period": target_update_period,
             "soft_target_update_rate": soft_target_update_rate,

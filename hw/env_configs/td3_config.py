@@ -49,8 +49,8 @@ def td3_config(
     batch_size: Count = 256,
     replay_buffer_capacity: Count = 1_000_000,
     use_prioritized_replay: bool = False,
-    priority_exponent: Fraction = 0.6,
-    importance_exponent: Fraction = 0.4,
+    priority_exponent: Fraction | None = None,
+    importance_exponent: Fraction | None = None,
     backbone: str = "mlp",
     hidden_size: Count = 256,
     num_layers: Count = 2,
@@ -95,9 +95,11 @@ def td3_config(
         use_prioritized_replay,
         priority_exponent,
         importance_exponent,
+        batch_size,
     )
     networks = NetworkSettings(backbone, num_layers, hidden_size, activation)
     envs = EnvFactory(env_name, env_kwargs or {}, max_episode_steps, wrappers, vectorization)
+    envs.check_replay()
 
     def make_actor(observation_shape: tuple[int, ...], action_dim: int) -> nn.Module:
         body = networks.make_backbone(observation_shape)
@@ -135,5 +137,5 @@ def td3_config(
         batch_size=batch_size,
         importance_schedule=replay.importance_schedule(total_steps),
         num_gradient_steps=num_replay_updates(total_steps, training_starts, updates_per_step),
-        resolved={"total_steps": total_steps},
+        resolved={**replay.resolved, "total_steps": total_steps},
     )

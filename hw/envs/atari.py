@@ -13,6 +13,8 @@ from gymnasium.wrappers import AtariPreprocessing
 
 from hw.envs.wrappers import FrameStack
 
+NUM_PRESSES = 8  # of which, at the usual stickiness of 0.25, one in 65 536 times all are lost
+
 
 def prepare_atari(env_name: str) -> None:
     """Register the `ALE/` games if one is asked for.
@@ -87,7 +89,8 @@ class FireAtStart(gym.Wrapper):
 
     Args:
         env: a game that shows every frame.
-        each_life: press it, instead of what was to be done, in the frame after a lost life too.
+        each_life: press it, instead of what was to be done, in the frames after a lost life too:
+            in several, since with sticky actions one may be lost.
     """
 
     def __init__(self, env: gym.Env, each_life: bool = False):
@@ -95,7 +98,7 @@ class FireAtStart(gym.Wrapper):
         self.each_life = each_life
         self.fire = env.unwrapped.get_action_meanings().index("FIRE")
         self.num_lives = 0
-        self.has_lost_life = False
+        self.num_presses_due = 0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -103,15 +106,16 @@ class FireAtStart(gym.Wrapper):
         """Begin an episode; the first observation is that after the button was pressed."""
         self.env.reset(seed=seed, options=options)
         observation, _, _, _, info = self.env.step(self.fire)
-        self.num_lives, self.has_lost_life = info["lives"], False
+        self.num_lives, self.num_presses_due = info["lives"], 0
         return observation, info
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """One frame."""
-        is_due = self.each_life and self.has_lost_life
         observation, reward, terminated, truncated, info = self.env.step(
-            self.fire if is_due else action
+            self.fire if self.num_presses_due else action
         )
-        self.has_lost_life = info["lives"] < self.num_lives
+        self.num_presses_due = max(0, self.num_presses_due - 1)
+        if self.each_life and info["lives"] < self.num_lives:
+            self.num_presses_due = NUM_PRESSES
         self.num_lives = info["lives"]
         return observation, reward, terminated, truncated, info

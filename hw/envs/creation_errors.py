@@ -37,7 +37,8 @@ def env_creation_error(
             return ConfigError(f"{env_name} knows no {unknown[1]!r}{hint}", key="env_kwargs")
         return ConfigError(f"{env_name} refuses {dict(env_kwargs)}: {reason}", key="env_kwargs")
     reason = reason.split(" Did you mean")[0]
-    close = difflib.get_close_matches(env_name, gym.registry, n=1)
+    is_known = env_name in gym.registry  # so that its name is not what is wrong
+    close = [] if is_known else difflib.get_close_matches(env_name, gym.registry, n=1)
     suggestion = f" Did you mean {close[0]!r}?" if close else ""
     return ConfigError(f"cannot make {env_name!r}: {reason}{suggestion}", key="env_name")
 

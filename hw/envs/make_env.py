@@ -9,12 +9,13 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box
-from gymnasium.vector import VectorEnv
+from gymnasium.vector import VectorActionWrapper, VectorEnv, VectorRewardWrapper
 from gymnasium.wrappers import RescaleAction, TransformAction
 
 from hw.envs.atari import Atari, prepare_atari
 from hw.envs.creation_errors import env_creation_error
 from hw.envs.mujoco_setup import prepare_mujoco
+from hw.envs.normalization import NormalizeObservation, NormalizeReward
 from hw.envs.vectorization import (
     Vectorization,
     make_async,
@@ -23,10 +24,11 @@ from hw.envs.vectorization import (
     make_native_atari,
     make_sync,
 )
-from hw.envs.wrapper_registry import WrapperList, WrapperSpec, resolve_wrappers
-from hw.envs.wrappers import FrameStack
+from hw.envs.wrapper_registry import SKIPPING, WrapperList, WrapperSpec, resolve_wrappers
+from hw.envs.wrappers import FrameStack, RewardWrapper, TimeLimit
 from hw.infrastructure.errors import ConfigError
 
+NO_LIMIT = -1  # for `gym.make`, which otherwise takes the registered one
 # Arguments of `gym.make` that have a place of their own here.
 RESERVED = ("id", "max_episode_steps", "disable_env_checker", "render_mode", "num_envs")
 
@@ -121,6 +123,32 @@ class EnvFactory:
                 key="max_episode_steps",
             )
 
+    def check_replay(self) -> None:
+        """Refuse wrappers whose transitions would not stay true while they wait in a buffer.
+
+        Raises:
+            ConfigError: the scale of rewards changes, or something changes observations after
+                `normalize_observation`, which a buffer's samples go through once more.
+        """
+        _, of_vector = resolve_wrappers(self.wrappers)
+        is_normalized = False
+        for spec in of_vector:
+            if issubclass(spec.wrapper, NormalizeReward):
+                raise ConfigError(
+                    f"{spec.name} changes its scale, which rewards in a replay buffer would not "
+                    "follow; use scale_reward",
+                    key="wrappers",
+                )
+            if is_normalized and not issubclass(
+                spec.wrapper, RewardWrapper | VectorRewardWrapper | VectorActionWrapper
+            ):
+                raise ConfigError(
+                    f"{spec.name} must come before normalize_observation where there is a replay "
+                    "buffer",
+                    key="wrappers",
+                )
+            is_normalized = is_normalized or issubclass(spec.wrapper, NormalizeObservation)
+
     @property
     def num_stacked_frames(self) -> int:
         """How many successive frames make up an observation."""
@@ -201,11 +229,13 @@ def _make_wrapped(
     prepare_mujoco()
     _check_env_kwargs(env_kwargs)
     env_kwargs = _with_defaults(env_kwargs, specs)
+    # The limit counts the agent's steps, so it stands outside of what makes several of each.
+    is_outside = max_episode_steps is not None and any(s.wrapper in SKIPPING for s in specs)
     try:
         prepare_atari(env_name)
         env = gym.make(
             env_name,
-            max_episode_steps=max_episode_steps,
+            max_episode_steps=NO_LIMIT if is_outside else max_episode_steps,
             disable_env_checker=True,
             **env_kwargs,
             **({} if render_mode is None else {"render_mode": render_mode}),
@@ -214,6 +244,8 @@ def _make_wrapped(
         raise env_creation_error(env_name, error, env_kwargs) from error
     for spec in specs:
         env = spec.apply(env)
+    if is_outside:
+        env = TimeLimit(env, max_steps=max_episode_steps)
     return _adapt_actions(env, clip_actions)
 
 

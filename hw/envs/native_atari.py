@@ -18,8 +18,8 @@ class NativeAtari(AtariVectorEnv):
     Args:
         env_name: `ALE/...`.
         num_envs: N.
-        env_kwargs: of that environment, of which `repeat_action_probability` and
-            `full_action_space` are understood.
+        env_kwargs: of that environment, of which `repeat_action_probability`, `full_action_space`
+            and `max_num_frames_per_episode` are heeded.
         arguments: of the wrapper `Atari`, which prepares single games in the same way.
     """
 
@@ -31,9 +31,11 @@ class NativeAtari(AtariVectorEnv):
         arguments: Mapping[str, Any],
     ):
         screen_size = arguments.get("screen_size", 84)
+        limit = "max_num_frames_per_episode"
         super().__init__(
             gym.spec(env_name).kwargs["game"],
             num_envs,
+            max_num_frames_per_episode=env_kwargs.get(limit, gym.spec(env_name).kwargs[limit]),
             repeat_action_probability=env_kwargs["repeat_action_probability"],
             full_action_space=env_kwargs.get("full_action_space", False),
             img_height=screen_size,

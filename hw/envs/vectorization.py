@@ -31,6 +31,13 @@ NATIVE: dict[str, Callable[..., VectorEnv]] = {
     "CartPole-v1": NativeCartPole,
 }
 
+HEEDED_BY_NATIVE_ATARI = {
+    "frameskip",  # 1: the wrapper's own arguments say how many frames are skipped
+    "full_action_space",
+    "max_num_frames_per_episode",
+    "repeat_action_probability",
+}
+
 
 def make_sync(make_one: Callable[[], gym.Env], num_envs: int, *, env_name: str) -> VectorEnv:
     """N environments, stepped one after the other."""
@@ -64,6 +71,8 @@ def make_native(
             return NATIVE[env_name](num_envs, **arguments)
         except TypeError as error:
             raise env_creation_error(env_name, error, env_kwargs) from error
+    if env_name.startswith("ALE/"):
+        raise _no_native(env_name, "needs the wrapper atari")
     envs = _make_gymnasium_native(env_name, num_envs, arguments)
     mode = envs.metadata.get("autoreset_mode")
     if mode is not AutoresetMode.DISABLED:
@@ -79,8 +88,14 @@ def make_native_atari(
     """N Atari games, prepared as the wrapper `Atari` with these arguments would.
 
     Raises:
-        ConfigError: there is no such game, or ale-py is not installed.
+        ConfigError: there is no such game, ale-py is not installed, or its threads would not heed
+            one of `env_kwargs`.
     """
+    for name, value in env_kwargs.items():
+        if name not in HEEDED_BY_NATIVE_ATARI or (name == "frameskip" and value != 1):
+            raise ConfigError(
+                f"native does not heed {name}: {value!r}; use sync or async", key="env_kwargs"
+            )
     try:
         prepare_atari(env_name)
         from hw.envs.native_atari import NativeAtari

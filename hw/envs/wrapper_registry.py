@@ -66,6 +66,15 @@ ACCEPTED: dict[type, type | tuple[type, ...]] = {
 }
 
 
+# Of these one step is several of the environment that they wrap.
+SKIPPING = (
+    Atari,
+    gymnasium_wrappers.AtariPreprocessing,
+    gymnasium_wrappers.MaxAndSkipObservation,
+    gymnasium_wrappers.RepeatAction,
+)
+
+
 class WrapperSpec(NamedTuple):
     """A wrapper and its arguments, checked.
 
@@ -96,7 +105,9 @@ class WrapperSpec(NamedTuple):
         return self.arguments.get(name, default)
 
     def for_evaluation(self) -> "WrapperSpec":
-        """The same, with the arguments that the wrapper wants in evaluation."""
+        """The same, with the arguments that the wrapper wants in evaluation, of whole episodes."""
+        if self.wrapper is gymnasium_wrappers.AtariPreprocessing:
+            return self._replace(arguments={**self.arguments, "terminal_on_life_loss": False})
         change = getattr(self.wrapper, "evaluation_arguments", dict)
         return self._replace(arguments=change(self.arguments))
 

@@ -242,9 +242,16 @@ def compile_graph(graph: fx.GraphModule, inputs: list[Tensor]) -> Callable[..., 
     """Compile a graph of pure operations, with a flat tuple of results, for inputs like these."""
     import torch._inductor
     import torch._inductor.config as inductor_config
+    from torch._inductor.exc import CppCompileError, InductorError
 
     with torch.no_grad(), inductor_config.patch(fallback_random=True):
-        return torch._inductor.compile(graph, inputs)
+        try:
+            return torch._inductor.compile(graph, inputs)
+        except InductorError as error:
+            # Ctrl-C stops the C++ compiler, too, while a run goes on to the end of its step.
+            if not isinstance(error.inner_exception, CppCompileError):
+                raise
+            return torch._inductor.compile(graph, inputs)
 
 
 class Parts:

@@ -237,9 +237,10 @@ class Trainer:
         for _ in range(self.num_updates_due()):
             batch = ptu.from_numpy(self.sample())
             metrics = self.agent.update(**batch, step=self.step)
-            self.record_update(metrics)
             if self.settings.importance_schedule is not None:
                 self.buffer.update_priorities(ptu.to_numpy(metrics["td_errors"]))
+                metrics = metrics | {"batch/weight_mean": batch["weights"].mean()}
+            self.record_update(metrics)
 
     def sample(self) -> dict[str, np.ndarray]:
         """A batch of the replay buffer, with importance weights where it is prioritised.
@@ -317,10 +318,11 @@ class Trainer:
         self.logger.log_scalars(self.metrics.episode_metrics(), self.step)
         self.logger.log_scalars(self.clock.lap(self.step), self.step)
         self.logger.flush()
-        status = f"return {self.metrics.mean_return():.1f}"
+        returns = {"return": self.metrics.mean_return()}
         if self.last_evaluation:
-            status += f", eval {self.last_evaluation['eval/return_mean']:.1f}"
-        bar.set_postfix_str(status)
+            returns["eval"] = self.last_evaluation["eval/return_mean"]
+        known = {name: value for name, value in returns.items() if not math.isnan(value)}
+        bar.set_postfix_str(", ".join(f"{name} {value:.1f}" for name, value in known.items()))
 
     def gradient_norms(self) -> dict[str, torch.Tensor]:
         """The agent's, and before its first update since a resume those that were saved."""

@@ -9,7 +9,7 @@ from hw.scripts.command_line import run_main
 from hw.studies.comparison import comparison_figure, final_scores, markdown_table, scores_rows
 from hw.studies.curves import X_LABELS, curves_figure, metric_label
 from hw.studies.figure_style import save
-from hw.studies.runs import group_runs, load_runs
+from hw.studies.runs import Run, group_runs, lagging_runs, load_runs
 from hw.studies.sensitivity import make_grid, ranking_rows, sensitivity_figure, shares_rows
 from hw.studies.statistics import ESTIMATES
 from hw.studies.trials_table import read_trials
@@ -27,6 +27,7 @@ def main(arguments: Sequence[str]) -> int:
 def draw_curves(args: argparse.Namespace) -> None:
     """A panel for each metric, a curve for each group of seeds."""
     groups = make_groups(args)
+    warn_of_lagging(groups, args.metric)
     with curves_figure(
         groups, args.metric, args.x, args.estimate, args.smooth, args.title
     ) as figure:
@@ -35,7 +36,9 @@ def draw_curves(args: argparse.Namespace) -> None:
 
 def draw_comparison(args: argparse.Namespace) -> None:
     """Final scores with intervals, profiles, probabilities of improvement; a table beside them."""
-    scores = final_scores(make_groups(args), args.metric[0], args.last)
+    groups = make_groups(args)
+    warn_of_lagging(groups, args.metric[:1])
+    scores = final_scores(groups, args.metric[0], args.last)
     name = metric_label(args.metric[0])
     with comparison_figure(scores, args.estimate, name, args.title) as figure:
         report(save(figure, args.out))
@@ -51,13 +54,14 @@ def draw_sensitivity(args: argparse.Namespace) -> None:
     grid = make_grid(rows)
     with sensitivity_figure(grid, "score", args.title) as figure:
         report(save(figure, args.out))
-    write_tables(args.out, [ranking_rows(rows, NUM_RANKED, "score"), shares_rows(grid)])
+    shares = [shares_rows(grid)] if len(grid.axes) > 1 else []
+    write_tables(args.out, [ranking_rows(rows, NUM_RANKED, "score"), *shares])
 
 
 KINDS = {"curves": draw_curves, "comparison": draw_comparison, "sensitivity": draw_sensitivity}
 
 
-def make_groups(args: argparse.Namespace) -> dict:
+def make_groups(args: argparse.Namespace) -> dict[str, list[Run]]:
     """The runs by label, under the names given with --labels."""
     groups = group_runs(load_runs(args.paths), args.by)
     if args.labels is None:
@@ -67,6 +71,12 @@ def make_groups(args: argparse.Namespace) -> dict:
             f"--labels: {len(args.labels)} names for {len(groups)} groups: {list(groups)}"
         )
     return dict(zip(args.labels, groups.values(), strict=True))
+
+
+def warn_of_lagging(groups: dict[str, list[Run]], metrics: list[str]) -> None:
+    """Say which runs have not come as far as others of their group."""
+    for text in dict.fromkeys(line for name in metrics for line in lagging_runs(groups, name)):
+        print(f"note: {text}")
 
 
 def write_tables(figure_path: Path, tables: list[tuple[list[str], list[list[str]]]]) -> None:

@@ -4,8 +4,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 import hw.infrastructure.pytorch_util as ptu
-from hw.env_configs.assemble import make_trainer, resume
+from hw.env_configs.assemble import is_worth_compiling, make_trainer, resume
 from hw.env_configs.loading import RunConfig, load_config, load_run_config
 from hw.env_configs.threads import choose_threads
 from hw.infrastructure.errors import UserError
@@ -39,8 +41,20 @@ def main(arguments: Sequence[str]) -> int:
             resume(trainer, run_dir, check_versions=not args.other_versions)
         write_config(run_dir, config.values)
         print(f"logging to {run_dir}")
+        print(how_it_computes(config))
         trainer.train()
     return summarise(trainer, config, run_dir, args.check)
+
+
+def how_it_computes(config: RunConfig) -> str:
+    """Compiled or not, threads, precision and device, in a line."""
+    if is_worth_compiling(config):
+        compiled = "compiled, which makes the first updates take about ten seconds"
+    else:
+        compiled = "not compiled" + (", too short" if config.settings.compile == "auto" else "")
+    num_threads = torch.get_num_threads()
+    threads = f"{num_threads} thread{'s' if num_threads > 1 else ''}"
+    return f"{threads}, products in {config.settings.products}, on {ptu.device}; {compiled}"
 
 
 def summarise(trainer: Trainer, config: RunConfig, run_dir: Path, check: bool) -> int:

@@ -13,6 +13,7 @@ from hw.studies.statistics import (
     ESTIMATES,
     estimate,
     interval,
+    interval_in_words,
     performance_profile,
     probability_of_improvement,
 )
@@ -41,7 +42,8 @@ def comparison_figure(
         if pairs:
             draw_improvements(panels[2], scores, pairs)
         add_title(figure, title)
-        add_legend(figure, panels[1], "bars and bands: 95 % bootstrap intervals over runs")
+        what = interval_in_words(len(values) for values in scores.values())
+        add_legend(figure, panels[1], f"bars and bands over runs: {what}")
         yield figure
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from hw.infrastructure.errors import UserError
 from hw.studies.figure_style import add_legend, add_title, colour, line, new_figure, thousands
 from hw.studies.runs import Run
-from hw.studies.statistics import ESTIMATES, estimate, interval
+from hw.studies.statistics import ESTIMATES, estimate, interval, interval_in_words
 
 MAX_THIN_LINES = 5
 NUM_POINTS = 200  # of a curve whose runs were not logged at the same places
@@ -49,12 +49,13 @@ def make_curve(runs: list[Run], metric: str, x: str, kind: str, window: int) -> 
         metric: such as eval/return_mean.
         x: steps, time or episodes.
         kind: mean or iqm.
-        window: each point is the mean of so many, itself and those before it; 1 smooths nothing.
+        window: each point is the mean of so many that a run has logged, itself and those before
+            it; 1 smooths nothing.
     """
-    places, values = align([run.series(metric, x) for run in runs])
-    smooth = np.stack([moving_mean(row, window) for row in values])
-    low, high = interval(smooth, kind)
-    return Curve(places, smooth, estimate(smooth, kind), low, high)
+    series = [run.series(metric, x) for run in runs]
+    places, values = align([(own, moving_mean(logged, window)) for own, logged in series])
+    low, high = interval(values, kind)
+    return Curve(places, values, estimate(values, kind), low, high)
 
 
 def align(series: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
@@ -120,7 +121,8 @@ def what_is_drawn(groups: dict[str, list[Run]], kind: str, window: int) -> str:
     """What line and band are, in words."""
     words = []
     if max(len(runs) for runs in groups.values()) > 1:
-        words.append(f"line: {ESTIMATES[kind]} over runs; band: its 95 % bootstrap interval")
+        band = interval_in_words(len(runs) for runs in groups.values())
+        words.append(f"line: {ESTIMATES[kind]} over runs; band: its {band}")
     words.append(f"each point the mean of {window}" if window > 1 else "not smoothed")
     return "; ".join(words)
 

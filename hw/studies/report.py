@@ -13,7 +13,7 @@ from hw.infrastructure.errors import UserError
 from hw.studies.comparison import final_scores, scores_rows
 from hw.studies.curves import curves_figure
 from hw.studies.report_page import Media, Section, Table, render
-from hw.studies.runs import Run, group_runs, load_runs, telling_keys
+from hw.studies.runs import Run, group_runs, lagging_runs, load_runs, telling_keys
 from hw.studies.sensitivity import (
     make_grid,
     panels_of,
@@ -77,12 +77,13 @@ def report_of_study(path: Path) -> str:
     shown = dict(list(groups.items())[:MAX_CURVES])
     what = f"{len(shown)} of {len(groups)} configurations" if len(shown) < len(groups) else ""
     scores = final_scores(shown, RETURN_METRICS[0], 1)
+    notes = [what] * bool(what) + lagging_runs(shown, RETURN_METRICS[0])
     head, cells = scores_rows(scores, "mean", "last evaluation")
     sections = [
         Section("Result", text=_tally(rows), tables=_rankings(rows)),
         Section("Sensitivity", **_sensitivity(rows)),
         Section("Curves", text=what, pictures=curve_pictures(shown)),
-        Section("Last evaluations", text=what, tables=[Table(cells, head)]),
+        Section("Last evaluations", text="; ".join(notes), tables=[Table(cells, head)]),
         Section(
             "To do it again",
             commands=_commands(
@@ -131,12 +132,15 @@ def _sensitivity(rows: list[TrialRow]) -> dict[str, Any]:
         return {}
     if grid.scores.size < 2:
         return {}
-    head, cells = shares_rows(grid)
+    tables = []
+    if len(grid.axes) > 1:
+        head, cells = shares_rows(grid)
+        tables.append(Table(cells, head))
     drawn = [
         Media(picture(sensitivity_figure(grid, "score", "", [panel])), panel)
         for panel in panels_of(grid)
     ]
-    return {"pictures": drawn, "tables": [Table(cells, head)]}
+    return {"pictures": drawn, "tables": tables}
 
 
 def _rankings(rows: list[TrialRow]) -> list[Table]:

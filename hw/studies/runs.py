@@ -18,6 +18,8 @@ from hw.infrastructure.run_dir import config_path
 X_METRICS = {"time": "time/seconds", "episodes": "train/num_episodes"}
 # In these runs differ without being different.
 NOT_COMPARED = {"seed", "exp_name", "provenance", "expect"}
+KIND = ("base_config", "env_name", "name")
+LAGGING = 0.95  # of the longest run's steps
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Run:
 def load_runs(paths: list[Path]) -> list[Run]:
     """The runs below these paths: run directories, studies, or CSV files seed,step,return_mean.
 
+    Each once, however often it is named.
+
     Raises:
         UserError: a path is none of these.
     """
@@ -89,7 +93,7 @@ def load_runs(paths: list[Path]) -> list[Run]:
             if not found:
                 raise UserError(f"{path}: neither a run, a study, nor a table of curves")
             runs += [_read_run(directory) for directory in found]
-    return runs
+    return list({(run.path.resolve(), run.config.get("seed")): run for run in runs}.values())
 
 
 def group_runs(runs: list[Run], keys: list[str] | None = None) -> dict[str, list[Run]]:
@@ -100,20 +104,32 @@ def group_runs(runs: list[Run], keys: list[str] | None = None) -> dict[str, list
         keys: settings to group by; None takes those in which runs differ.
 
     Raises:
-        UserError: no run has such a setting.
+        UserError: no run has such a setting; or, without keys, a group has a seed twice.
     """
     known = {key for run in runs for key in run.config}
     for key in keys or ():
         if key not in known:
             raise UserError(f"--by {key}: no run has this setting")
-    if keys is None:
-        keys = [
-            key for key in _ordered_keys(runs) if len({_text(r.config.get(key)) for r in runs}) > 1
-        ]
     groups = defaultdict(list)
     for run in runs:
-        groups[_label(run, keys)].append(run)
+        groups[_label(run, _differing_keys(runs) if keys is None else keys)].append(run)
+    if keys is None:
+        for label, members in groups.items():
+            _check_seeds(label, members)
     return dict(groups)
+
+
+def lagging_runs(groups: dict[str, list[Run]], metric: str) -> list[str]:
+    """A line for each run that ends well before the longest of its group."""
+    lines = []
+    for label, runs in groups.items():
+        ends = [run.series(metric)[0][-1] for run in runs]
+        lines += [
+            f"{run.path} ends at step {end:,.0f}, the longest of {label!r} at {max(ends):,.0f}"
+            for run, end in zip(runs, ends, strict=True)
+            if end < LAGGING * max(ends)
+        ]
+    return lines
 
 
 def telling_keys(runs: list[Run], keys: list[str]) -> list[str]:
@@ -137,13 +153,44 @@ def _label(run: Run, keys: list[str]) -> str:
     return ", ".join(parts) or own or str(run.config.get("name", run.path.name))
 
 
-def _ordered_keys(runs: list[Run]) -> list[str]:
+def _differing_keys(runs: list[Run]) -> list[str]:
+    """The settings that tell runs apart.
+
+    Between algorithms, or between the tasks of several algorithms, every setting may differ, and
+    their names say it all: there it counts what differs within one algorithm and task.
+    """
     keys = dict.fromkeys(key for run in runs for key in run.config)
     compared = [key for key in keys if key not in NOT_COMPARED]
-    # Between algorithms every setting may differ; their names say it all.
-    if len({run.config.get("base_config") for run in runs}) > 1:
-        return [key for key in compared if key in ("base_config", "env_name", "name")]
-    return compared
+    kinds = defaultdict(list)
+    for run in runs:
+        kinds[run.config.get("base_config")].append(run)
+    if len(kinds) == 1:
+        return [key for key in compared if _differs(key, runs)]
+    kinds = defaultdict(list)
+    for run in runs:
+        kinds[tuple(run.config.get(key) for key in KIND)].append(run)
+    return [
+        key
+        for key in compared
+        if (key in KIND and _differs(key, runs))
+        or any(_differs(key, of_one_kind) for of_one_kind in kinds.values())
+    ]
+
+
+def _differs(key: str, runs: list[Run]) -> bool:
+    return len({_text(run.config.get(key)) for run in runs}) > 1
+
+
+def _check_seeds(label: str, runs: list[Run]) -> None:
+    paths: dict[Any, Path] = {}
+    for run in runs:
+        seed = run.config.get("seed")
+        if seed is not None and seed in paths:
+            raise UserError(
+                f"{label}: seed {seed} is there twice, {paths[seed]} and {run.path}; give one of "
+                "them, or say with --by in what they differ"
+            )
+        paths[seed] = run.path
 
 
 def _text(value: Any) -> str:

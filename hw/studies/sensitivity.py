@@ -1,6 +1,7 @@
 """How a study's score depends on its hyperparameters: table, heatmap, share of each one."""
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 
 from hw.infrastructure.errors import UserError
 from hw.studies.figure_style import add_title, colour, new_figure
-from hw.studies.statistics import main_effects
+from hw.studies.statistics import main_effects, noise_shares
 from hw.studies.trials_table import TrialRow
 
 MAX_LEVEL = 6  # values whose names fit beside one another
@@ -23,10 +24,16 @@ class Grid:
     Args:
         axes: hyperparameter -> its values, ascending.
         scores: one axis for each hyperparameter.
+        num_failed: trials that have no score, and are in no mean.
     """
 
     axes: dict[str, list[Any]]
     scores: np.ndarray
+    num_failed: int = 0
+
+    def noise(self) -> dict[str, float]:
+        """What `shares` would be, on average, if nothing had any influence."""
+        return dict(zip(self.axes, noise_shares(self.scores.shape), strict=True))
 
     def shares(self) -> dict[str, float]:
         """The part of the variance that each explains by itself, largest first."""
@@ -41,14 +48,51 @@ class Grid:
         return np.transpose(self.scores.mean(axis=others), [kept.index(key) for key in keys])
 
 
-def config_scores(rows: list[TrialRow]) -> dict[int, tuple[dict[str, Any], list[float]]]:
-    """Configuration -> its settings and the scores of its seeds; failed trials have none."""
-    found: dict[int, tuple[dict[str, Any], list[float]]] = {}
+@dataclass(frozen=True)
+class ConfigScores:
+    """What the seeds of one configuration have reached.
+
+    Args:
+        settings: the swept ones.
+        scores: of the trials that have one.
+        num_failed, num_stopped: trials that failed, and of those with a score, that were stopped
+            early.
+    """
+
+    settings: dict[str, Any]
+    scores: list[float]
+    num_failed: int
+    num_stopped: int
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """Smaller is better: by the mean, but those of which a seed failed come last."""
+        return self.num_failed > 0, -float(np.mean(self.scores))
+
+    def __str__(self) -> str:
+        text = f"{np.mean(self.scores):.1f}"
+        if len(self.scores) > 1:
+            text += f" ({', '.join(f'{score:.0f}' for score in self.scores)})"
+        if self.num_stopped:
+            text += f", {self.num_stopped} stopped early"
+        return f"{text}, {self.num_failed} failed" if self.num_failed else text
+
+
+def config_scores(rows: list[TrialRow]) -> list[ConfigScores]:
+    """The configurations of which a trial has a score."""
+    rows_of = defaultdict(list)
     for row in rows:
-        _, scores = found.setdefault(row.config, (row.settings, []))
-        if row.score is not None:
-            scores.append(row.score)
-    return found
+        rows_of[row.config].append(row)
+    found = [
+        ConfigScores(
+            settings=of_config[0].settings,
+            scores=[row.score for row in of_config if row.score is not None],
+            num_failed=sum(row.score is None for row in of_config),
+            num_stopped=sum(row.status == "stopped_early" for row in of_config),
+        )
+        for of_config in rows_of.values()
+    ]
+    return [config for config in found if config.scores]
 
 
 def make_grid(rows: list[TrialRow]) -> Grid:
@@ -58,9 +102,8 @@ def make_grid(rows: list[TrialRow]) -> Grid:
         UserError: it is none, or has holes.
     """
     configs = [
-        ({key: _plain(value) for key, value in settings.items()}, np.mean(scores))
-        for settings, scores in config_scores(rows).values()
-        if scores
+        ({key: _plain(value) for key, value in config.settings.items()}, np.mean(config.scores))
+        for config in config_scores(rows)
     ]
     if not configs:
         raise UserError("no trial has a score")
@@ -73,7 +116,7 @@ def make_grid(rows: list[TrialRow]) -> Grid:
         scores[tuple(axes[key].index(settings[key]) for key in axes)] = score
     if np.isnan(scores).any():
         raise UserError("sensitivity needs a full grid: some combinations have no score")
-    return Grid(axes, scores)
+    return Grid(axes, scores, num_failed=sum(row.score is None for row in rows))
 
 
 @contextmanager
@@ -92,13 +135,14 @@ def sensitivity_figure(
     with new_figure(len(panels), width=4.4) as (figure, axes):
         for panel, each in zip(panels, axes, strict=True):
             PANELS[panel](each, grid, score_name)
-        add_title(figure, title)
+        failed = f"{grid.num_failed} trials failed and are in no mean" if grid.num_failed else ""
+        add_title(figure, "\n".join(filter(None, [title, failed])))
         yield figure
 
 
 def panels_of(grid: Grid) -> list[str]:
-    """What there is to draw: a heatmap takes two hyperparameters."""
-    return [name for name in PANELS if name != "heatmap" or len(grid.axes) > 1]
+    """What there is to draw: of one hyperparameter, its means alone."""
+    return list(PANELS) if len(grid.axes) > 1 else ["means"]
 
 
 def draw_heatmap(axes: Any, grid: Grid, score_name: str) -> None:
@@ -133,13 +177,18 @@ def draw_means(axes: Any, grid: Grid, score_name: str) -> None:
 
 
 def draw_shares(axes: Any, grid: Grid, score_name: str) -> None:
-    """Variance explained by each, and what is left."""
+    """Variance explained by each, and what is left; a line where noise alone would end."""
     shares = grid.shares()
+    noise = grid.noise()
     rest = max(0.0, 1 - sum(shares.values()))
     bars = {**shares, "interactions\nand noise": rest}
     axes.barh(range(len(bars)), list(bars.values()), color=["#0072B2"] * len(shares) + ["0.7"])
     for i, share in enumerate(bars.values()):
         axes.text(share + 0.01, i, f"{share:.0%}", va="center")
+    for i, key in enumerate(shares):
+        label = "noise alone" if i == 0 else None
+        axes.plot([noise[key]] * 2, [i - 0.4, i + 0.4], ":", color="0.1", label=label)
+    axes.legend(loc="lower right")
     axes.set_yticks(range(len(bars)), list(bars))
     axes.set(xlim=(0, 1.1), xlabel=f"share of the variance of the {score_name}", title="importance")
     axes.invert_yaxis()
@@ -157,33 +206,35 @@ def ranking_rows(
     Raises:
         UserError: no trial has a score.
     """
-    configs = [item for item in config_scores(rows).values() if item[1]]
-    ranked = sorted(configs, key=lambda item: -float(np.mean(item[1])))
+    ranked = sorted(config_scores(rows), key=lambda config: config.rank)
     if not ranked:
         raise UserError("no trial has a score")
     places = list(range(1, len(ranked) + 1))
     if len(ranked) > 2 * num_shown:
         kept = [*range(num_shown), *range(len(ranked) - num_shown, len(ranked))]
         ranked, places = [ranked[i] for i in kept], [places[i] for i in kept]
-    keys = list(ranked[0][0])
+    keys = list(ranked[0].settings)
     cells = [
-        [str(place), *(_text(settings[key]) for key in keys), _scores(scores)]
-        for place, (settings, scores) in zip(places, ranked, strict=True)
+        [str(place), *(_text(config.settings[key]) for key in keys), str(config)]
+        for place, config in zip(places, ranked, strict=True)
     ]
     return ["", *keys, score_name], cells
 
 
 def shares_rows(grid: Grid) -> tuple[list[str], list[list[str]]]:
-    """Each hyperparameter's share, as a table's head and rows."""
-    shares = grid.shares()
-    shares["interactions and noise"] = max(0.0, 1 - sum(shares.values()))
-    cells = [[key, f"{share:.0%}"] for key, share in shares.items()]
-    return ["hyperparameter", "share of the variance"], cells
+    """Each hyperparameter's share, and noise's, as a table's head and rows.
 
-
-def _scores(scores: list[float]) -> str:
-    mean = f"{np.mean(scores):.1f}"
-    return mean if len(scores) == 1 else f"{mean} ({', '.join(f'{score:.0f}' for score in scores)})"
+    Raises:
+        UserError: there is one hyperparameter only, which explains everything.
+    """
+    if len(grid.axes) < 2:
+        raise UserError("shares need two hyperparameters or more")
+    tables = [grid.shares(), grid.noise()]
+    for table in tables:
+        table["interactions and noise"] = max(0.0, 1 - sum(table.values()))
+    shares, noise = tables
+    cells = [[key, f"{shares[key]:.0%}", f"{noise[key]:.0%}"] for key in shares]
+    return ["hyperparameter", "share of the variance", "of noise alone"], cells
 
 
 def _ascending(values: list[Any]) -> list[Any]:

@@ -68,6 +68,7 @@ class Study:
         self.numerics = numerics
         self.search = make_search(sweep)
         self.configs: list[dict[str, Any]] = []
+        self.told: set[int] = set()
 
     def create(self) -> None:
         """Check every configuration that is known beforehand, and make the directory.
@@ -151,9 +152,10 @@ class Study:
                 yield self.trial(number, seed)
 
     def tell(self, number: int) -> None:
-        """Tell the search of a configuration, if all its seeds have ended."""
+        """Tell the search of a configuration, once, if all its seeds have ended."""
         outcomes = [read_outcome(self.trial(number, seed)) for seed in self.sweep.seeds]
-        if None not in outcomes:
+        if None not in outcomes and number not in self.told:
+            self.told.add(number)
             scores = [outcome.score for outcome in outcomes]
             mean = None if None in scores else math.fsum(scores) / len(scores)
             self.search.tell(number, self.configs[number], mean)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from hw.env_configs.loading import parse_value
 from hw.infrastructure.errors import UserError
 from hw.studies.trial import Trial, read_outcome
 
@@ -70,7 +69,7 @@ def read_trials(path: Path) -> list[TrialRow]:
     return [
         TrialRow(
             config=int(row["config"]),
-            settings={key: yaml.safe_load(row[key]) for key in row if key not in known},
+            settings={key: parse_value(row[key]) for key in row if key not in known},
             seed=int(row["seed"]),
             status=row["status"],
             score=float(row["score"]) if row["score"] else None,

@@ -150,6 +150,7 @@ def test_a_missing_file_and_one_that_is_not_text_are_named(tmp_path):
         ("temprature", 0.1, "temprature: unknown key; did you mean 'temperature'?"),
         ("hiden_size", 1, "hiden_size: unknown key; did you mean 'hidden_size'?"),
         ("zzz", 1, "zzz: unknown key"),
+        ("use_dueling", True, "use_dueling: unknown key; a setting of dqn only"),
         ("hidden_size", "big", "hidden_size: should be a valid integer, got 'big'"),
         ("hidden_size", 2.5, "hidden_size: should be a valid integer"),
         ("hidden_size", True, "hidden_size: should be a valid integer"),
@@ -192,6 +193,12 @@ def test_a_bad_key_or_value_is_named(key, value, message):
             {"use_soft_target_update": True, "target_update_period": 10},
             "target_update_period: belongs to hard updates",
         ),
+        ({"priority_exponent": 0.7}, "priority_exponent: needs use_prioritized_replay: true"),
+        ({"importance_exponent": 1.0}, "importance_exponent: needs use_prioritized_replay: true"),
+        (
+            {"replay_buffer_capacity": 16, "batch_size": 32},
+            "batch_size: is 32, more than replay_buffer_capacity, 16",
+        ),
         ({"soft_target_update_rate": 0.1}, "needs use_soft_target_update: true"),
         ({"total_steps": 90000, "total_episodes": 10}, "either total_steps or total_episodes"),
         ({"total_steps": 500}, "training_starts: is 10000, not below total_steps, 500"),
@@ -230,6 +237,16 @@ def test_an_environment_that_does_not_suit_is_named(env_name, message):
     with pytest.raises(ConfigError, match="env_name: ") as error:
         recipe.make_agent(recipe.envs.make_evaluation_envs(1))
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("algorithm", ["sac", "td3", "dqn"])
+def test_the_exponents_of_prioritised_replay_are_written_down_where_they_hold(algorithm):
+    names = ("priority_exponent", "importance_exponent")
+    given = {"base_config": algorithm, "env_name": "Pendulum-v1"}
+    assert [bind(given).values[name] for name in names] == [None, None]
+    prioritised = bind(given | {"use_prioritized_replay": True, "importance_exponent": 0.5})
+    assert [prioritised.values[name] for name in names] == [0.6, 0.5]
+    assert bind(prioritised.values).values == prioritised.values
 
 
 def test_a_bad_override_is_named_as_such(tmp_path):

@@ -29,7 +29,7 @@ PG = {"base_config": "pg", "batch_size": 60, "use_reward_to_go": True, "use_base
 NORMALIZED = ["normalize_observation", {"normalize_reward": {"discount": 0.99}}]
 RUNS = {
     "sac": SAC,
-    "sac, normalised, 2 environments": SAC | {"wrappers": NORMALIZED, "num_envs": 2},
+    "sac, normalised, 2 environments": SAC | {"wrappers": NORMALIZED[:1], "num_envs": 2},
     "td3": TD3,
     "dqn": DQN,
     "dqn, 3 steps, 2 async": DQN | {"n_step": 3, "num_envs": 2, "vectorization": "async"},

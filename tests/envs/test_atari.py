@@ -7,7 +7,7 @@ from hw.envs.make_env import EnvFactory, make_env
 from hw.infrastructure.env_runner import EnvRunner
 from hw.infrastructure.errors import ConfigError
 
-NOOP = 0
+NOOP, FIRE = 0, 1
 NO_NOOPS = {"noop_max": 0}  # which each of the two draws in its own way
 
 
@@ -117,6 +117,77 @@ def test_without_episodic_life_whoever_plays_presses_fire_also_in_evaluation():
     for _ in range(300):
         _, _, _, _, infos = envs.step(np.array([NOOP]))
     assert infos["lives"] == [4]
+    envs.close()
+
+
+def test_fire_is_pressed_again_where_sticky_actions_swallow_it():
+    factory = EnvFactory(
+        "ALE/Breakout-v5",
+        env_kwargs={"repeat_action_probability": 0.25},
+        wrappers=[{"atari": {"episodic_life": True}}],
+    )
+    envs = factory.make_evaluation_envs(4)
+    envs.reset(seed=[1, 2, 3, 4])
+    lives = []
+    for _ in range(300):
+        _, _, dones, _, infos = envs.step(np.full(4, NOOP))
+        lives.append(infos["lives"])
+        if dones.any():
+            break
+    begun_late = lives[-1] == 5  # its first press, before any life was lost, was swallowed
+    assert (lives[-1][~begun_late] < 3).all()
+    assert not begun_late.all()
+    envs.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("mode", 12), ("difficulty", 1), ("frameskip", 4), ("obs_type", "ram")]
+)
+def test_native_refuses_what_it_would_not_heed(name, value):
+    factory = EnvFactory(
+        "ALE/Breakout-v5", env_kwargs={name: value}, wrappers=["atari"], vectorization="native"
+    )
+    with pytest.raises(ConfigError, match=f"env_kwargs: native does not heed {name}"):
+        factory.make_training_envs(1)
+
+
+@pytest.mark.parametrize("kind", ["sync", "native"])
+def test_the_games_own_limit_is_in_frames(kind):
+    factory = EnvFactory(
+        "ALE/Pong-v5",
+        env_kwargs={"max_num_frames_per_episode": 80},
+        wrappers=[{"atari": NO_NOOPS}],
+        vectorization=kind,
+    )
+    envs = factory.make_training_envs(1)
+    envs.reset(seed=[1])
+    ends = [bool(np.any(envs.step(np.array([NOOP]))[2:4])) for _ in range(20)]
+    assert ends == [False] * 19 + [True]
+    envs.close()
+
+
+@pytest.mark.parametrize(
+    "wrapper", ["atari", "atari_preprocessing", {"max_and_skip_observation": {"skip": 3}}]
+)
+def test_the_limit_of_steps_counts_the_agents(wrapper):
+    env = make_env(
+        "ALE/Pong-v5", wrappers=[wrapper], env_kwargs={"frameskip": 1}, max_episode_steps=10
+    )
+    env.reset(seed=1)
+    ends = [env.step(NOOP)[3] for _ in range(10)]
+    assert ends == [False] * 9 + [True]
+    env.close()
+
+
+def test_evaluation_plays_whole_games_with_gymnasiums_preprocessing_too():
+    wrappers = [{"atari_preprocessing": {"terminal_on_life_loss": True}}]
+    factory = EnvFactory("ALE/Breakout-v5", env_kwargs={"frameskip": 1}, wrappers=wrappers)
+    envs = factory.make_evaluation_envs(1)
+    envs.reset(seed=[1])
+    for _ in range(60):
+        _, _, dones, _, infos = envs.step(np.array([FIRE]))
+        assert not dones[0]
+    assert infos["lives"] < [4]
     envs.close()
 
 

@@ -4,6 +4,7 @@ import gymnasium as gym
 import pytest
 from gymnasium.vector import VectorWrapper
 
+from hw.env_configs.loading import bind
 from hw.envs.make_env import EnvFactory, make_env
 from hw.envs.normalization import NormalizeObservation
 from hw.envs.wrapper_registry import WRAPPERS, resolve_wrappers
@@ -200,3 +201,19 @@ def test_evaluation_leaves_out_what_changes_rewards_or_is_for_training(module, d
     for event in drive(evaluation, 20)[1:]:
         if event.rewards is not None:
             assert event.rewards.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("algorithm", ["sac", "td3", "dqn"])
+def test_a_replay_buffer_goes_with_no_scale_of_rewards_that_changes(algorithm):
+    wrappers = ["normalize_observation", {"normalize_reward": {"discount": 0.9}}]
+    with pytest.raises(ConfigError, match="wrappers: normalize_reward .* use scale_reward"):
+        bind({"base_config": algorithm, "env_name": "Pendulum-v1", "wrappers": wrappers})
+
+
+def test_what_a_replay_buffer_normalises_is_changed_by_nothing_after_that(module):
+    rewards = [{"clip_reward": {"low": -1, "high": 1}}, {"scale_reward": {"factor": 2.0}}]
+    own = f"{module}:OfVector"
+    EnvFactory("CartPole-v1", wrappers=[own, "normalize_observation", *rewards]).check_replay()
+    factory = EnvFactory("CartPole-v1", wrappers=["normalize_observation", own])
+    with pytest.raises(ConfigError, match=f"wrappers: {own} must come before normalize_obs"):
+        factory.check_replay()

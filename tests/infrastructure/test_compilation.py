@@ -7,7 +7,9 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+import torch._inductor
 from torch import nn
+from torch._inductor.exc import CppCompileError, InductorError
 
 from hw.infrastructure import compilation
 from hw.infrastructure.compilation import Compiler
@@ -230,6 +232,23 @@ def test_an_optimizer_that_counts_in_python_is_not_recorded(recorded, caplog):
     assert "the step of Halving is not compiled" in caplog.text
     for eager, compiled in zip(learners[0].parameters, learners[1].parameters, strict=True):
         torch.testing.assert_close(eager, compiled)
+
+
+def test_a_compiler_that_was_interrupted_is_called_again(monkeypatch, caplog):
+    """As by Ctrl-C, which reaches it as well as the run that waits for it."""
+    compile_once, calls = torch._inductor.compile, []
+
+    def interrupted(*args):
+        calls.append(args)
+        if len(calls) == 1:
+            raise InductorError(CppCompileError(["g++"], ""), None)
+        return compile_once(*args)
+
+    monkeypatch.setattr(torch._inductor, "compile", interrupted)
+    result = Compiler(is_enabled=True).run("key", torch.sin, torch.ones(3))
+    torch.testing.assert_close(result, torch.sin(torch.ones(3)))
+    assert len(calls) == 2
+    assert caplog.text == ""
 
 
 def test_a_function_that_cannot_be_compiled_runs_with_one_line_that_says_why(caplog):

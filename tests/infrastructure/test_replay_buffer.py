@@ -15,6 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hw.env_configs.assemble import make_trainer
+from hw.env_configs.loading import bind
 from hw.infrastructure import memory
 from hw.infrastructure.checkpoint import load_state, save_state
 from hw.infrastructure.errors import UserError
@@ -718,6 +720,13 @@ def test_a_buffer_beyond_the_machines_memory_is_refused_before_it_is_allocated(m
     finally:
         tracemalloc.stop()
     assert len(buffer) == 0
+
+
+def test_a_run_whose_buffer_is_beyond_memory_ends_before_it_begins(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "available_memory", lambda: 1_000_000)
+    config = bind({"base_config": "dqn", "env_name": "CartPole-v1", "compile": False})
+    with pytest.raises(UserError, match="replay_buffer_capacity"):
+        make_trainer(config, tmp_path, show_progress=False)
 
 
 def test_a_buffer_fits_to_the_byte(monkeypatch):

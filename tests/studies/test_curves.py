@@ -8,7 +8,7 @@ import yaml
 
 from hw.infrastructure.errors import UserError
 from hw.studies.curves import align, make_curve, moving_mean
-from hw.studies.runs import group_runs, load_runs, telling_keys
+from hw.studies.runs import group_runs, lagging_runs, load_runs, telling_keys
 
 
 @pytest.fixture
@@ -72,6 +72,47 @@ def test_runs_are_grouped_by_what_differs_but_for_the_seed(run_dir):
     assert len(group_runs(load_runs(paths), ["seed"])) == 2
     with pytest.raises(UserError, match="--by learning_rat: no run has this setting"):
         group_runs(load_runs(paths), ["learning_rat"])
+
+
+def test_a_seed_that_is_there_twice_is_refused_and_a_path_named_twice_is_not(run_dir):
+    first, again = (run_dir(name, ROWS, exp_name="e") for name in ("first", "again"))
+    assert len(load_runs([first, first.parent / "again" / ".." / "first"])) == 1
+    with pytest.raises(UserError, match=r"seed 1 is there twice, .*first and .*again; .* --by"):
+        group_runs(load_runs([first, again]))
+    assert len(group_runs(load_runs([first, again]), ["env_name"])) == 1
+    named = [run_dir(name, ROWS, exp_name=name) for name in ("before", "after")]
+    assert list(group_runs(load_runs(named))) == ["ppo before", "ppo after"]
+
+
+def test_what_differs_within_an_algorithm_keeps_its_runs_apart_beside_another_algorithm(run_dir):
+    runs = [
+        run_dir(f"{name}{rate}{seed}", ROWS, base_config=name, learning_rate=rate, seed=seed)
+        for name, rates in (("sac", (0.1, 0.001)), ("td3", (0.02,)))
+        for rate in rates
+        for seed in (1, 2)
+    ]
+    groups = group_runs(load_runs(runs))
+    assert {label: len(members) for label, members in groups.items()} == {
+        "sac, learning_rate 0.1": 2,
+        "sac, learning_rate 0.001": 2,
+        "td3, learning_rate 0.02": 2,
+    }
+
+
+def test_a_run_that_ended_before_the_others_is_named(run_dir):
+    paths = [run_dir("short", ROWS[:1]), run_dir("long", ROWS, seed=2)]
+    (text,) = lagging_runs(group_runs(load_runs(paths)), "eval/return_mean")
+    assert text.endswith("short ends at step 10, the longest of 'ppo' at 20")
+
+
+def test_what_is_smoothed_is_what_each_run_has_logged(run_dir):
+    """A window of three takes in three episodes of each run, wherever they ended."""
+    rows = [[{"step": s, "r": float(s >= 500)} for s in steps]
+            for steps in (range(0, 1000, 4), range(3, 1003, 5))]  # fmt: skip
+    runs = load_runs([run_dir(f"{i}", row, seed=i) for i, row in enumerate(rows)])
+    curve = make_curve(runs, "r", "steps", "mean", 3)
+    assert curve.middle[curve.x < 496].max() == 0.0
+    assert curve.middle[curve.x > 516].min() == 1.0
 
 
 def test_algorithms_are_told_apart_by_their_names(run_dir):

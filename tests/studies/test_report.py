@@ -78,7 +78,7 @@ def test_a_study_s_page_ranks_its_configurations(sweep_file, make_study, run_all
     study.create()
     run_all(study)
     page = Page(report_of(study.directory))
-    for text in ("2 finished", "learning_rate", "sweep.py -cfg", "--name again", "importance"):
+    for text in ("2 finished", "learning_rate", "sweep.py -cfg", "--name again", "means"):
         assert text in page.text
     assert page.tags.count("img") >= 3
 

@@ -1,9 +1,10 @@
 """A study's grid, its ranking and its shares, from a table worked out by hand."""
 
+import numpy as np
 import pytest
 
 from hw.infrastructure.errors import UserError
-from hw.studies.sensitivity import make_grid, ranking_rows, shares_rows
+from hw.studies.sensitivity import Grid, make_grid, panels_of, ranking_rows, shares_rows
 from hw.studies.trials_table import TrialRow
 
 
@@ -28,7 +29,7 @@ def test_a_grid_has_ascending_axes_and_means_over_seeds():
     assert grid.over("clip").tolist() == [12, 20]
     assert grid.over("clip", "rate").tolist() == [[12, 12], [20, 20]]
     assert grid.shares() == {"clip": 1.0, "rate": 0.0}
-    assert shares_rows(grid)[1][0] == ["clip", "100%"]
+    assert shares_rows(grid)[1][0] == ["clip", "100%", "33%"]
 
 
 def test_a_grid_with_a_hole_is_refused():
@@ -49,6 +50,23 @@ def test_the_ranking_shows_best_and_worst_with_their_places():
         ["9", "0.1", "low", "1.0"],
     ]
     assert ranking_rows(ROWS, 3, "score")[1][-1][-1] in ("12.0", "12.0 (10, 14)")
+
+
+def test_a_configuration_of_which_a_seed_failed_ranks_last_and_says_so():
+    rows = [row(0, 0.1, "low", 480.0), row(1, 0.2, "low", 500.0), row(1, 0.2, "low", None, seed=2)]
+    stopped = TrialRow(2, {"rate": 0.3, "clip": "low"}, 1, "stopped_early", 90.0, "")
+    _, cells = ranking_rows([*rows, stopped], 3, "score")
+    assert [cell[-1] for cell in cells] == ["480.0", "90.0, 1 stopped early", "500.0, 1 failed"]
+    assert make_grid(rows).num_failed == 1
+
+
+def test_one_hyperparameter_has_no_share():
+    grid = make_grid([row(0, 0.1, "low", 1.0), row(1, 0.2, "low", 2.0)])
+    assert shares_rows(grid)[1][0] == ["rate", "100%", "100%"]
+    alone = Grid({"rate": [1, 2]}, np.array([1.0, 2.0]))
+    assert panels_of(alone) == ["means"]
+    with pytest.raises(UserError, match="two hyperparameters"):
+        shares_rows(alone)
 
 
 def test_settings_may_be_lists_and_many():

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from hw.studies.statistics import estimate, interval, main_effects
+from hw.studies.statistics import (
+    estimate,
+    interval,
+    main_effects,
+    noise_shares,
+    performance_profile,
+    probability_of_improvement,
+)
 
 rng = np.random.default_rng(0)
 
@@ -56,3 +63,18 @@ def test_what_two_explain_only_together_belongs_to_neither():
     a, b = np.meshgrid([-1, 1], [-1, 1], indexing="ij")
     assert main_effects(a * b * 1.0) == pytest.approx([0, 0])
     assert main_effects(np.ones((2, 3))) == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (3, 2, 4)])
+def test_noise_has_the_shares_of_its_degrees_of_freedom(shape):
+    generator = np.random.default_rng(0)
+    found = np.mean([main_effects(generator.standard_normal(shape)) for _ in range(4000)], axis=0)
+    np.testing.assert_allclose(found, noise_shares(shape), atol=0.02)
+
+
+def test_of_one_run_nothing_is_certain():
+    one, two = np.array([1.0]), np.array([0.0, 0.5])
+    assert np.isnan(probability_of_improvement(one, two)[1:]).all()
+    fractions, interval_ends = performance_profile(one, np.array([0.0, 2.0]))
+    assert fractions.tolist() == [1.0, 0.0]
+    assert np.isnan(interval_ends).all()

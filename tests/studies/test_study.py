@@ -10,7 +10,8 @@ import time
 import pytest
 
 from hw.infrastructure.errors import ConfigError, UserError
-from hw.studies.trial import read_outcome
+from hw.studies.study import take_in
+from hw.studies.trial import Outcome, read_outcome, write_outcome
 
 
 def table(study):
@@ -149,3 +150,17 @@ def test_a_worker_that_is_killed_goes_on_from_its_checkpoint(
     assert metrics(killed) == metrics(whole)
     config = (killed.directory / "runs/0000_seed1/config.yaml").read_text(encoding="utf-8")
     assert config.count("command:") == 2  # sessions of the run
+
+
+def test_the_search_is_told_of_a_configuration_once(sweep_file, make_study):
+    """Both seeds may have ended before either is looked at."""
+    study = make_study(sweep_file(seeds=[1, 2]))
+    study.create()
+    told = []
+    study.search.tell = lambda number, *_: told.append(number)
+    trials = list(study.missing())[:2]
+    for trial in trials:
+        write_outcome(trial, Outcome("finished", score=1.0))
+    for trial in trials:
+        take_in(study, trial, error="")
+    assert told == [0]
