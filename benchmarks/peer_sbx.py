@@ -1,4 +1,7 @@
-"""SBX's training (Stable-Baselines3 on JAX), a chunk of steps at a time. Runs where SBX is."""
+"""SBX's training (Stable-Baselines3 on JAX), a chunk of steps at a time. Runs where SBX is.
+
+A worker of run.py, which starts it; not for a command line.
+"""
 
 import sys
 

@@ -1,4 +1,7 @@
-"""Stable-Baselines3's training, a chunk of steps at a time."""
+"""Stable-Baselines3's training, a chunk of steps at a time.
+
+A worker of run.py, which starts it; not for a command line.
+"""
 
 import sys
 

@@ -2,8 +2,8 @@
 
 Each library trains in a process of its own, and they take turns at short chunks of steps, so that a
 machine whose speed drifts slows all alike. Settings are equal: the same environment, networks and
-batch, as many environments and updates, every thread that the machine has, or its first GPU. Quote
-the ratios.
+batch, as many environments and updates, the same cores, of which each library takes as many as it
+chooses to, or the first GPU. Quote the ratios.
 """
 
 import argparse

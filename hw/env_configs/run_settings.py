@@ -39,7 +39,7 @@ class RunSettings:
         compile: run the agent's losses and gradients as compiled graphs; `auto` does so in a run of
             at least `UPDATES_WORTH_COMPILING` updates, which win back the ten seconds it takes.
         products: precision in which backbones and critics multiply. bfloat16 rounds each factor to
-            three digits; it halves the time of convolutions on a CPU that has such instructions.
+            eight bits; it makes large networks faster on a CPU that has such instructions.
     """
 
     exp_name: Name = "default"
