@@ -122,7 +122,7 @@ def what_is_drawn(groups: dict[str, list[Run]], kind: str, window: int) -> str:
     words = []
     if max(len(runs) for runs in groups.values()) > 1:
         band = interval_in_words(len(runs) for runs in groups.values())
-        words.append(f"line: {ESTIMATES[kind]} over runs; band: its {band}")
+        words.append(f"line: {ESTIMATES[kind]} over runs\nband: its {band}")
     words.append(f"each point the mean of {window}" if window > 1 else "not smoothed")
     return "; ".join(words)
 

@@ -183,8 +183,8 @@ def draw_shares(axes: Any, grid: Grid, score_name: str) -> None:
     rest = max(0.0, 1 - sum(shares.values()))
     bars = {**shares, "interactions\nand noise": rest}
     axes.barh(range(len(bars)), list(bars.values()), color=["#0072B2"] * len(shares) + ["0.7"])
-    for i, share in enumerate(bars.values()):
-        axes.text(share + 0.01, i, f"{share:.0%}", va="center")
+    for i, (key, share) in enumerate(bars.items()):
+        axes.text(max(share, noise.get(key, 0)) + 0.02, i, f"{share:.0%}", va="center")
     for i, key in enumerate(shares):
         label = "noise alone" if i == 0 else None
         axes.plot([noise[key]] * 2, [i - 0.4, i + 0.4], ":", color="0.1", label=label)

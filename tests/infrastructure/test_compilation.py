@@ -248,7 +248,7 @@ def test_a_compiler_that_was_interrupted_is_called_again(monkeypatch, caplog):
     result = Compiler(is_enabled=True).run("key", torch.sin, torch.ones(3))
     torch.testing.assert_close(result, torch.sin(torch.ones(3)))
     assert len(calls) == 2
-    assert caplog.text == ""
+    assert "is not compiled" not in caplog.text
 
 
 def test_a_function_that_cannot_be_compiled_runs_with_one_line_that_says_why(caplog):
