@@ -112,6 +112,17 @@ def is_worth_compiling(config: RunConfig) -> bool:
     return choice
 
 
+def how_it_computes(config: RunConfig) -> str:
+    """Compiled or not, threads, precision and device, in a line."""
+    if is_worth_compiling(config):
+        compiled = "compiled, which makes the first updates take about ten seconds"
+    else:
+        compiled = "not compiled" + (", too short" if config.settings.compile == "auto" else "")
+    num_threads = torch.get_num_threads()
+    threads = f"{num_threads} thread{'s' if num_threads > 1 else ''}"
+    return f"{threads}, products in {config.settings.products}, on {ptu.device}; {compiled}"
+
+
 def load_snapshot(path: Path, agent: BaseAgent, envs: VectorEnv) -> None:
     """Give the agent a snapshot's weights, and the environments' wrappers its statistics.
 

@@ -4,10 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 import hw.infrastructure.pytorch_util as ptu
-from hw.env_configs.assemble import is_worth_compiling, make_trainer, resume
+from hw.env_configs.assemble import how_it_computes, make_trainer, resume
 from hw.env_configs.loading import RunConfig, load_config, load_run_config
 from hw.env_configs.threads import choose_threads
 from hw.infrastructure.errors import UserError
@@ -44,17 +42,6 @@ def main(arguments: Sequence[str]) -> int:
         print(how_it_computes(config))
         trainer.train()
     return summarise(trainer, config, run_dir, args.check)
-
-
-def how_it_computes(config: RunConfig) -> str:
-    """Compiled or not, threads, precision and device, in a line."""
-    if is_worth_compiling(config):
-        compiled = "compiled, which makes the first updates take about ten seconds"
-    else:
-        compiled = "not compiled" + (", too short" if config.settings.compile == "auto" else "")
-    num_threads = torch.get_num_threads()
-    threads = f"{num_threads} thread{'s' if num_threads > 1 else ''}"
-    return f"{threads}, products in {config.settings.products}, on {ptu.device}; {compiled}"
 
 
 def summarise(trainer: Trainer, config: RunConfig, run_dir: Path, check: bool) -> int:
