@@ -223,10 +223,10 @@ def test_the_rows_of_a_table_have_as_many_cells_as_its_head(page):
     ("page", "path", "settings"),
     [
         ("policy_gradients", "pg/cartpole_gae", ["batch_size=50", "advantage_histogram_period=1"]),
-        ("dqn", "dqn/cartpole", []),
+        ("dqn", "dqn/cartpole_per", []),
         ("ppo", "ppo/cartpole", ["advantage_histogram_period=1"]),
-        ("td3", "td3/pendulum", ["hidden_size=8"]),
-        ("sac", "sac/pendulum", ["hidden_size=8"]),
+        ("td3", "td3/pendulum", ["hidden_size=8", "use_prioritized_replay=true"]),
+        ("sac", "sac/pendulum", ["hidden_size=8", "use_prioritized_replay=true"]),
         ("overview", "random/cartpole", []),
     ],
 )
