@@ -117,7 +117,8 @@ def how_it_computes(config: RunConfig) -> str:
     if is_worth_compiling(config):
         compiled = "compiled, which makes the first updates take about ten seconds"
     else:
-        compiled = "not compiled" + (", too short" if config.settings.compile == "auto" else "")
+        is_automatic = config.settings.compile == "auto"
+        compiled = "not compiled" + (" (compile: auto)" if is_automatic else "")
     num_threads = torch.get_num_threads()
     threads = f"{num_threads} thread{'s' if num_threads > 1 else ''}"
     return f"{threads}, products in {config.settings.products}, on {ptu.device}; {compiled}"
