@@ -73,6 +73,7 @@ def make_sac(size: int, products: str) -> torch.nn.Module:
             "total_steps": 1_000_000,
             "hidden_size": size,
             "num_layers": 2,
+            "activation": "relu",
             "actor_gradient_type": "reparametrize",
             "num_critic_networks": 2,
             "target_critic_backup_type": "min",
