@@ -22,6 +22,7 @@ from torch import Tensor, fx
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import hw.infrastructure.pytorch_util as ptu
+from hw.infrastructure.cpu_rewrites import rewrite_for_cpu
 from hw.infrastructure.cuda_graph import GraphedFunction, is_on_gpu
 
 logger = logging.getLogger(__name__)
@@ -195,7 +196,10 @@ class CompiledRecord:
 
     def __init__(self, function: Callable[..., Any], inputs: Sequence[Tensor | None]):
         self.is_given = [value is not None for value in inputs]
-        parts = Parts(record(function, inputs))
+        graph = record(function, inputs)
+        if ptu.device.type == "cpu":
+            rewrite_for_cpu(graph)
+        parts = Parts(graph)
         self.constants = parts.constants
         self.tail = parts.tail.forward
         self.head = compile_graph(parts.head, [*self.constants, *_given(inputs)])
@@ -239,12 +243,19 @@ class NoNumbersOutOfTensors(TorchDispatchMode):
 
 
 def compile_graph(graph: fx.GraphModule, inputs: list[Tensor]) -> Callable[..., Sequence[Tensor]]:
-    """Compile a graph of pure operations, with a flat tuple of results, for inputs like these."""
+    """Compile a graph of pure operations, with a flat tuple of results, for inputs like these.
+
+    On a CPU, kernels are called from C++ instead of Python. The compiler looks for no patterns,
+    since it would put together again what `rewrite_for_cpu` has taken apart.
+    """
     import torch._inductor
     import torch._inductor.config as inductor_config
     from torch._inductor.exc import CppCompileError, InductorError
 
-    with torch.no_grad(), inductor_config.patch(fallback_random=True):
+    options = {"fallback_random": True, "size_asserts": False}
+    if ptu.device.type == "cpu":
+        options |= {"cpp_wrapper": True, "pattern_matcher": False}
+    with torch.no_grad(), inductor_config.patch(options):
         try:
             return torch._inductor.compile(graph, inputs)
         except InductorError as error:
