@@ -6,6 +6,7 @@ that what it changes is gone with it.
 
 import argparse
 import contextlib
+import gc
 import importlib.abc
 import importlib.util
 import multiprocessing
@@ -26,7 +27,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from course.bank import Misconception, load_misconceptions, load_variants  # noqa: E402
-from course.manifest import assignment_ids  # noqa: E402
+from course.handout.blanking import with_body  # noqa: E402
+from course.manifest import assignment_ids, load_assignment  # noqa: E402
 from hw.homework.comparison import compare_all  # noqa: E402
 
 OURS = ("hw", "course", "__main__", "__mp_main__")
@@ -70,10 +72,17 @@ def start(assignment: str, todo: str | None, body: str, todos: Sequence[str] | N
     """Compute the outputs of a mutant, or of the reference, in a process of its own."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=run_all, args=(assignment, todo, body, todos, theirs))
+    changed = None if todo is None else changed_source(assignment, todo, body)
+    process = context.Process(target=run_all, args=(assignment, todo, changed, todos, theirs))
     process.start()
     theirs.close()
     return Child(process, ours, time.monotonic() + SECONDS)
+
+
+def changed_source(assignment_id: str, todo_name: str, body: str) -> str:
+    """The text of a TODO's file with another body."""
+    todo = load_assignment(assignment_id, ROOT).todos_by_name[todo_name]
+    return with_body((ROOT / todo.file).read_text(encoding="utf-8"), todo_name, body)
 
 
 def finish(child: Child) -> dict[str, Any] | str:
@@ -88,20 +97,21 @@ def finish(child: Child) -> dict[str, Any] | str:
 
 
 def run_all(
-    assignment_id: str, todo_name: str | None, body: str, todos: Sequence[str] | None, pipe: Any
+    assignment_id: str,
+    todo_name: str | None,
+    changed: str | None,
+    todos: Sequence[str] | None,
+    pipe: Any,
 ) -> None:
-    """In a child: every case's outputs and each probe's tolerances, with one body replaced."""
+    """In a child: every case's outputs and each probe's tolerances, with a TODO's file replaced."""
     torch.set_num_threads(1)
-    from course.handout.blanking import with_body
-    from course.manifest import load_assignment
     from hw.homework.public_tests import split_name
 
     assignment = load_assignment(assignment_id, ROOT)
-    if todo_name is not None:
+    if changed is not None:
         todo = assignment.todos_by_name[todo_name]
         module_name = split_name(todo.method)[0]
         sys.modules.pop(module_name, None)
-        changed = with_body((ROOT / todo.file).read_text(encoding="utf-8"), todo_name, body)
         sys.meta_path.insert(0, SourceOf(module_name, ROOT / todo.file, changed))
     from course.probe import load_probes, load_recipes
     from hw.homework.recipe import run_recipe
@@ -150,6 +160,7 @@ def score(assignment: str, is_quick: bool, num_jobs: int) -> bool:
     for name in expected["libraries"]:  # so that not every child imports them anew
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    gc.freeze()  # a collection in a child would copy all of this, page by page
     wrong = {key: text for key, text in expected["outputs"].items() if isinstance(text, str)}
     for key, text in wrong.items():
         print(f"FAIL reference {key}: {text}")

@@ -259,10 +259,12 @@ def compile_graph(graph: fx.GraphModule, inputs: list[Tensor]) -> Callable[..., 
         try:
             return torch._inductor.compile(graph, inputs)
         except InductorError as error:
-            # Ctrl-C stops the C++ compiler, too, while a run goes on to the end of its step.
+            # The C++ compiler may take the kernels but not the calls. And Ctrl-C stops it, too,
+            # while a run goes on to the end of its step.
             if not isinstance(error.inner_exception, CppCompileError):
                 raise
-            return torch._inductor.compile(graph, inputs)
+            with inductor_config.patch(cpp_wrapper=False):
+                return torch._inductor.compile(graph, inputs)
 
 
 class Parts:

@@ -233,7 +233,7 @@ def test_rows_beyond_the_checkpoint_are_not_doubled(tmp_path, experiment):
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_stops_cleanly_with_a_checkpoint(tmp_path, experiment, signal_number):
-    cfg = experiment(total_steps=10**6)
+    cfg = experiment(total_steps=10**6, compile=False)
     process = subprocess.Popen(
         [sys.executable, "hw/scripts/run.py", "-cfg", cfg, "--data_dir", str(tmp_path / "data")],
         stdout=subprocess.PIPE,
