@@ -5,9 +5,10 @@ optimizer's step included, and the record is compiled. What is compiled is there
 function does, and eager and compiled runs share every line of an algorithm. Numbers drawn at random
 come from the same generator in both. On a GPU all of it is launched at once, as a CUDA graph.
 
-A record falls into two parts. Its head computes from inputs and parameters, and is compiled. Its
-tail, which changes parameters and an optimizer's state in place, is made of the very operations
-that an eager step makes, called one after the other.
+A record falls into two parts. Its head is compiled: what it computes from inputs and parameters,
+and, on a CPU, what it changes in place, parameters and an optimizer's state. Where the compiler has
+no code of its own for such changes, they make the tail: the very operations that an eager step
+makes, called one after the other.
 """
 
 import contextlib
@@ -26,6 +27,15 @@ from hw.infrastructure.cpu_rewrites import rewrite_for_cpu
 from hw.infrastructure.cuda_graph import GraphedFunction, is_on_gpu
 
 logger = logging.getLogger(__name__)
+
+# Elements that a sum is written out for, such as two critics' values.
+MOST_UNROLLED = 3
+# Changes in place that the compiler has code for. A fused optimizer's step is not among them.
+COMPILED_CHANGES = {
+    "copy_",
+    *("add_", "sub_", "mul_", "div_", "lerp_", "addcmul_", "addcdiv_"),
+    *("_foreach_add_", "_foreach_mul_", "_foreach_lerp_"),
+}
 
 WithoutEffect = Callable[[], contextlib.AbstractContextManager[Sequence[Tensor] | None]]
 
@@ -243,35 +253,68 @@ class NoNumbersOutOfTensors(TorchDispatchMode):
 
 
 def compile_graph(graph: fx.GraphModule, inputs: list[Tensor]) -> Callable[..., Sequence[Tensor]]:
-    """Compile a graph of pure operations, with a flat tuple of results, for inputs like these.
+    """Compile a graph, with a flat tuple of results, for inputs like these.
 
     On a CPU, kernels are called from C++ instead of Python. The compiler looks for no patterns,
-    since it would put together again what `rewrite_for_cpu` has taken apart.
+    since it would put together again what `rewrite_for_cpu` has taken apart; and it unrolls no sum
+    over more than a few elements, such as an action's, since it would compute them one by one.
     """
-    import torch._inductor
     import torch._inductor.config as inductor_config
     from torch._inductor.exc import CppCompileError, InductorError
 
     options = {"fallback_random": True, "size_asserts": False}
     if ptu.device.type == "cpu":
-        options |= {"cpp_wrapper": True, "pattern_matcher": False}
+        options |= {
+            "cpp_wrapper": True,
+            "pattern_matcher": False,
+            "unroll_reductions_threshold": MOST_UNROLLED,
+        }
     with torch.no_grad(), inductor_config.patch(options):
         try:
-            return torch._inductor.compile(graph, inputs)
+            return compile_kernels(graph, inputs)
         except InductorError as error:
             # The C++ compiler may take the kernels but not the calls. And Ctrl-C stops it, too,
             # while a run goes on to the end of its step.
             if not isinstance(error.inner_exception, CppCompileError):
                 raise
             with inductor_config.patch(cpp_wrapper=False):
-                return torch._inductor.compile(graph, inputs)
+                return compile_kernels(graph, inputs)
+
+
+def compile_kernels(graph: fx.GraphModule, inputs: list[Tensor]) -> Callable[..., Sequence[Tensor]]:
+    """What the compiler makes of a graph, called without the layers that it is wrapped in.
+
+    These serve gradients, aliases and subclasses of tensors, take a third of the time of a small
+    step, and do nothing for a graph of plain tensors without gradient. Where they change the number
+    of inputs or results, they stay.
+    """
+    import torch._functorch.config as functorch_config
+    from torch._inductor.compile_fx import compile_fx, compile_fx_inner
+
+    made = []
+
+    def remember(inner_graph: fx.GraphModule, example_inputs: Sequence[Any], **options: Any) -> Any:
+        kernels = compile_fx_inner(inner_graph, example_inputs, **options)
+        (output,) = (node for node in inner_graph.graph.nodes if node.op == "output")
+        made.append((kernels.current_callable, len(example_inputs), len(output.args[0])))
+        return kernels
+
+    (output,) = (node for node in graph.graph.nodes if node.op == "output")
+    counts = len(inputs), len(output.args[0])
+    with functorch_config.patch(enable_autograd_cache=False):  # which would not call `remember`
+        wrapped = compile_fx(graph, inputs, inner_compile=remember)
+    if [made_counts for _, *made_counts in made] != [list(counts)]:
+        return wrapped
+    ((kernels, *_),) = made
+    return lambda *tensors: kernels(list(tensors))
 
 
 class Parts:
     """A recorded graph as its head and its tail.
 
     The tail begins where a tensor that is neither an input nor made by the record is changed in
-    place; what depends on such a change belongs to it, and everything else to the head.
+    place; what depends on such a change belongs to it, and everything else to the head. If the
+    compiler has code for all such changes, the tail does nothing but put the results in order.
 
     Args:
         graph: from `record`.
@@ -307,6 +350,7 @@ class Parts:
     def _find_tail(self, calls: Sequence[fx.Node]) -> set[fx.Node]:
         """The calls that change constants, and those that depend on such a change."""
         changed: set[int] = set()
+        changes: list[fx.Node] = []
         roots: dict[fx.Node, int] = {n: _storage(tensor) for n, tensor in self.tensors.items()}
         tail: set[fx.Node] = set()
         for call in calls:
@@ -316,14 +360,20 @@ class Parts:
             read = call.all_input_nodes
             changed_here = {roots[node] for node in written if node in roots}
             depends = any(node in tail or roots.get(node) in changed for node in read)
+            if changed_here:
+                changes.append(call)
             if changed_here or depends:
                 tail.add(call)
-                if torch.Tag.nondeterministic_seeded in getattr(call.target, "tags", ()):
-                    raise CannotCompileError("it draws random numbers after a change in place")
             changed |= changed_here
             viewed = [roots[node] for node in _arguments(call, is_written=False) if node in roots]
             if viewed:
                 roots[call] = viewed[0]
+        if all(_name(change) in COMPILED_CHANGES for change in changes):
+            return set()
+        if any(
+            torch.Tag.nondeterministic_seeded in getattr(call.target, "tags", ()) for call in tail
+        ):
+            raise CannotCompileError("it draws random numbers after a change in place")
         return tail
 
     def _make(
@@ -341,6 +391,11 @@ class Parts:
         for node in graph.nodes:
             node.meta.clear()
         return fx.GraphModule(torch.nn.Module(), graph)
+
+
+def _name(call: fx.Node) -> str:
+    """Of the operation, without its namespace and overload."""
+    return call.target._schema.name.split("::")[-1]
 
 
 def _is_profiling(node: fx.Node) -> bool:

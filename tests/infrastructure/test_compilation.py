@@ -7,7 +7,6 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-import torch._inductor
 import torch._inductor.config as inductor_config
 from torch import nn
 from torch._inductor.exc import CppCompileError, InductorError
@@ -237,7 +236,7 @@ def test_an_optimizer_that_counts_in_python_is_not_recorded(recorded, caplog):
 
 def test_a_compiler_that_was_interrupted_is_called_again(monkeypatch, caplog):
     """As by Ctrl-C, which reaches it and the run that waits for it; it is asked for less then."""
-    compile_once, calls = torch._inductor.compile, []
+    compile_once, calls = compilation.compile_kernels, []
 
     def interrupted(*args):
         calls.append(inductor_config.cpp_wrapper)
@@ -245,11 +244,73 @@ def test_a_compiler_that_was_interrupted_is_called_again(monkeypatch, caplog):
             raise InductorError(CppCompileError(["g++"], ""), None)
         return compile_once(*args)
 
-    monkeypatch.setattr(torch._inductor, "compile", interrupted)
+    monkeypatch.setattr(compilation, "compile_kernels", interrupted)
     result = Compiler(is_enabled=True).run("key", torch.sin, torch.ones(3))
     torch.testing.assert_close(result, torch.sin(torch.ones(3)))
     assert calls == [True, False]
     assert "is not compiled" not in caplog.text
+
+
+@pytest.mark.parametrize("is_one", [False, True], ids=["two tensors", "one tensor twice"])
+def test_kernels_are_called_directly_unless_inputs_are_merged(is_one):
+    """The compiler makes one input of a tensor that is given twice."""
+    graph = compilation.record(lambda x, y: (x * y, x - 2 * y), [torch.ones(3), torch.ones(3)])
+    x, y = torch.rand(2, 3)
+    inputs = [x, x] if is_one else [x, y]
+    results = compilation.compile_kernels(graph, inputs)(*inputs)
+    torch.testing.assert_close(tuple(results), (inputs[0] * inputs[1], inputs[0] - 2 * inputs[1]))
+
+
+class Decaying(torch.optim.SGD):
+    """Gradient descent that halves parameters first, in operations that students might write."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            torch._foreach_mul_(group["params"], 0.5)
+            for parameter in group["params"]:
+                parameter.sub_(group["lr"] * parameter.grad)
+
+
+def step_of(optimizer_class, **settings):
+    """Parameters, and a function that takes a step of them and returns a number and its double."""
+    parameters = [nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(2, 2))]
+    optimizer = optimizer_class(parameters, lr=torch.tensor(0.1), **settings)
+
+    def function(x):
+        for parameter in parameters:
+            parameter.grad = x * parameter.detach()
+        optimizer.step()
+        return x * 2, parameters[0].detach() * 2
+
+    function(torch.ones(()))
+    return parameters, function
+
+
+@pytest.mark.parametrize(
+    ("optimizer_class", "settings", "is_compiled"),
+    [
+        (torch.optim.Adam, {"fused": True}, True),
+        (Decaying, {}, True),
+        (torch.optim.Adam, {"fused": True, "amsgrad": True}, False),
+        (torch.optim.Adam, {"fused": True, "weight_decay": 0.1}, False),
+        (torch.optim.AdamW, {"fused": True}, False),
+    ],
+)
+def test_changes_are_compiled_where_the_compiler_can(
+    optimizer_class, settings, is_compiled, monkeypatch
+):
+    """Results that depend on a change see it, wherever they are computed."""
+    parameters, function = step_of(optimizer_class, **settings)
+    twins, expected_function = step_of(optimizer_class, **settings)
+    compiled = compilation.CompiledRecord(function, [torch.tensor(0.5)])  # which takes a step, too
+    expected_function(torch.tensor(0.5))
+    calls = [node for node in compiled.tail.__self__.graph.nodes if node.op == "call_function"]
+    assert (calls == []) == is_compiled
+    for value in (1.0, 2.0):
+        found = compiled(torch.tensor(value))
+        torch.testing.assert_close(found, expected_function(torch.tensor(value)))
+    torch.testing.assert_close(parameters, twins)
 
 
 def test_a_function_that_cannot_be_compiled_runs_with_one_line_that_says_why(caplog):
