@@ -33,6 +33,7 @@ from hw.infrastructure.interval import Interval
 from hw.infrastructure.optimization import (
     GradientStep,
     Metrics,
+    WholeUpdate,
     freeze,
     hard_update,
     soft_update,
@@ -113,6 +114,9 @@ class SoftActorCritic(BaseAgent):
         self.critic_optimizer = make_critic_optimizer(self.critic_parameters)
         self.temperature_parameters = [self.log_temperature]
         self.temperature_optimizer = make_temperature_optimizer(self.temperature_parameters)
+        self.active_optimizers = [self.critic_optimizer, self.actor_optimizer]
+        if learn_temperature:
+            self.active_optimizers.append(self.temperature_optimizer)
         self.learning_rate_schedule = learning_rate_schedule
 
         self.discount = discount
@@ -177,8 +181,30 @@ class SoftActorCritic(BaseAgent):
             `temperature/value`.
         """
         self.set_learning_rates(self.learning_rate_schedule(step))
+        step_all = WholeUpdate(
+            self.update_networks,
+            self.active_optimizers,
+            self.target_critic_parameters,
+            self.compiler,
+        )
+        metrics = step_all(observations, actions, rewards, next_observations, dones, weights)
+        if self.target_update_interval.crossed(step):
+            self.update_target_critic()
+        return metrics
+
+    def update_networks(
+        self,
+        observations: Tensor,
+        actions: Tensor,
+        rewards: Tensor,
+        next_observations: Tensor,
+        dones: Tensor,
+        weights: Tensor | None,
+    ) -> Metrics:
+        """What an update does at every step: all but the learning rates and the hard update."""
+        metrics: Metrics = {}
         for _ in range(self.num_critic_updates):
-            metrics = self.update_critic(
+            metrics |= self.update_critic(
                 observations, actions, rewards, next_observations, dones, weights
             )
         metrics |= self.update_actor(observations)
@@ -186,8 +212,6 @@ class SoftActorCritic(BaseAgent):
             metrics |= self.update_temperature(metrics["actor/entropy"])
         if self.soft_target_update_rate is not None:
             self.soft_update_target_critic()
-        elif self.target_update_interval.crossed(step):
-            self.update_target_critic()
         return metrics | {"temperature/value": self.temperature}
 
     def update_critic(

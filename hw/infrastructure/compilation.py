@@ -37,7 +37,7 @@ COMPILED_CHANGES = {
     *("_foreach_add_", "_foreach_mul_", "_foreach_lerp_"),
 }
 
-WithoutEffect = Callable[[], contextlib.AbstractContextManager[Sequence[Tensor] | None]]
+WithoutEffect = Callable[[], contextlib.AbstractContextManager[Sequence[Sequence[Tensor]] | None]]
 
 
 class CannotCompileError(Exception):
@@ -49,8 +49,8 @@ class Compiler:
 
     A function must take the same path for all inputs of the same shapes. Python numbers in it are
     those of its first call: what changes in training must be a tensor. It may change tensors other
-    than its inputs in place, if that is the last thing it does. One that cannot be compiled runs as
-    it is, after a line that says why.
+    than its inputs in place. What it runs through the same compiler becomes part of it. One that
+    cannot be compiled runs as it is, after a line that says why.
 
     Args:
         is_enabled: whether to compile.
@@ -60,6 +60,7 @@ class Compiler:
         self.is_enabled = is_enabled
         self._functions: dict[Hashable, Callable[..., Any]] = {}
         self._started: set[Hashable] = set()
+        self._is_compiling = False
 
     def run(
         self,
@@ -81,10 +82,10 @@ class Compiler:
             starts_eagerly: the first call with this key runs as it is, and makes what later ones
                 change in place.
             without_effect: makes a context that undoes, at its end, what `function` does to
-                anything but its result; recording calls it more often than is meant. It gives the
-                tensors by whose changes compiled and eager calls are compared, or None.
+                anything but its result; recording calls it more often than is meant. It gives
+                groups of tensors, by whose changes compiled and eager calls are compared, or None.
         """
-        if not self.is_enabled:
+        if not self.is_enabled or self._is_compiling:
             return function(*inputs)
         if starts_eagerly and key not in self._started:
             self._started.add(key)
@@ -92,7 +93,11 @@ class Compiler:
         shapes = tuple(None if value is None else (value.shape, value.dtype) for value in inputs)
         compiled = self._functions.get((key, shapes))
         if compiled is None:
-            compiled = _compile(function, inputs, name, instead, without_effect)
+            self._is_compiling = True
+            try:
+                compiled = _compile(function, inputs, name, instead, without_effect)
+            finally:
+                self._is_compiling = False
             self._functions[key, shapes] = compiled
         return compiled(*inputs)
 
@@ -102,7 +107,7 @@ class Compiler:
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy compiles its own: what is compiled holds on to the tensors it changes."""
-        return {"is_enabled": self.is_enabled, "_functions": {}, "_started": set()}
+        return Compiler(self.is_enabled).__dict__
 
 
 def _compile(
@@ -123,7 +128,8 @@ def _compile(
             expected, expected_changes = _outcome(function, inputs, without_effect)
             found, changes = _outcome(compiled, inputs, without_effect)
             check_agreement(found, expected)
-            check_changes(changes, expected_changes)
+            for group, expected_group in zip(changes, expected_changes, strict=True):
+                check_changes(group, expected_group)
     except Exception as error:  # whatever fails here must not stop training
         reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
         name = name or getattr(function, "__qualname__", type(function).__name__)
@@ -154,7 +160,7 @@ def check_agreement(found: Any, expected: Any) -> None:
 
 
 def check_changes(found: Sequence[Tensor], expected: Sequence[Tensor]) -> None:
-    """Compare by how much a compiled function and the function itself changed the same tensors.
+    """Compare by how much a compiled function and the function itself changed a group of tensors.
 
     An optimizer makes a full step of a gradient that is rounding and nothing else, in whichever
     direction. So it is the distance of all changes together that counts, in parts of their length.
@@ -176,13 +182,16 @@ def _outcome(
     function: Callable[..., Any],
     inputs: Sequence[Tensor | None],
     without_effect: WithoutEffect,
-) -> tuple[Any, list[Tensor]]:
-    """What a function returns, and by how much it changed the tensors of `without_effect`."""
-    with _random_state_kept(inputs), without_effect() as changed:
-        tensors = [tensor.detach() for tensor in changed or ()]
-        before = [tensor.clone() for tensor in tensors]
+) -> tuple[Any, list[list[Tensor]]]:
+    """What a function returns, and by how much it changed the groups of `without_effect`."""
+    with _random_state_kept(inputs), without_effect() as groups:
+        groups = [[tensor.detach() for tensor in group] for group in groups or ()]
+        before = [[tensor.clone() for tensor in group] for group in groups]
         result = function(*inputs)
-        changes = [tensor - old for tensor, old in zip(tensors, before, strict=True)]
+        changes = [
+            [tensor - old for tensor, old in zip(group, olds, strict=True)]
+            for group, olds in zip(groups, before, strict=True)
+        ]
     return result, changes
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from hw.infrastructure.compilation import CannotCompileError, Compiler
 
 Metrics = dict[str, Tensor]
+TensorGroups = Sequence[Sequence[Tensor]]
 EAGER = Compiler()
 
 
@@ -96,33 +97,100 @@ class GradientStep:
             metrics = metrics | {f"{self.name}/gradient_norm": norm}
         return gradients, {name: value.detach() for name, value in metrics.items()}
 
-    @contextlib.contextmanager
-    def without_effect(self) -> Iterator[Sequence[Tensor]]:
-        """Undo, at its end, all steps taken within it, so that they can be recorded.
+    def without_effect(self) -> contextlib.AbstractContextManager[TensorGroups]:
+        """Undo all steps taken within it, see `without_effect`; it gives the parameters."""
+        return without_effect([self.optimizer], [self.parameters], self.compiler)
 
-        It gives the parameters, which a step changes. Learning rates become tensors, which a record
-        does not keep the value of, and stay so unless the block fails.
 
-        Raises:
-            CannotCompileError: the optimizer counts in Python numbers.
-        """
-        optimizer = self.optimizer
-        state = copy.deepcopy(optimizer.state_dict())
+@dataclass(frozen=True)
+class WholeUpdate:
+    """Several gradient steps, and what else is made of the same batch, as one function.
+
+    Compiled, they are one graph, whose parts are fused and called together. Where that cannot be,
+    it is the steps that are compiled, each by itself.
+
+    Args:
+        function: maps inputs to metrics; takes a `GradientStep` of each of the optimizers, in any
+            order, and may change the `others` in place.
+        optimizers: of its steps.
+        others: tensors, such as the weights of target networks.
+        compiler: the one that its steps have.
+    """
+
+    function: Callable[..., Metrics]
+    optimizers: Sequence[torch.optim.Optimizer]
+    others: Sequence[Tensor]
+    compiler: Compiler
+
+    def __call__(self, *inputs: Tensor | None) -> Metrics:
+        """Do it with these inputs and return the metrics, detached."""
+        gradients, metrics = self.compiler.run(
+            (self.function, "update"),
+            self.take,
+            *inputs,
+            name=getattr(self.function, "__qualname__", type(self.function).__name__),
+            instead=self.take,
+            starts_eagerly=not all(optimizer.state for optimizer in self.optimizers),
+            without_effect=self.without_effect,
+        )
+        for parameter, gradient in zip(self.parameters(), gradients, strict=True):
+            parameter.grad = gradient
+        return metrics
+
+    def take(self, *inputs: Tensor | None) -> tuple[Sequence[Tensor], Metrics]:
+        """Call the function; returns each parameter's last gradient, and the metrics."""
+        metrics = self.function(*inputs)
+        return [parameter.grad for parameter in self.parameters()], metrics
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Of all optimizers."""
+        return [p for optimizer in self.optimizers for p in _parameters(optimizer)]
+
+    def without_effect(self) -> contextlib.AbstractContextManager[TensorGroups]:
+        """Undo what is done within it, see `without_effect`; it gives all that is changed."""
+        groups = [_parameters(optimizer) for optimizer in self.optimizers]
+        return without_effect(self.optimizers, [*groups, self.others], self.compiler)
+
+
+@contextlib.contextmanager
+def without_effect(
+    optimizers: Sequence[torch.optim.Optimizer], groups: TensorGroups, compiler: Compiler
+) -> Iterator[TensorGroups]:
+    """Undo, at its end, all steps taken within it, so that they can be recorded.
+
+    Learning rates become tensors, which a record does not keep the value of, and stay so unless the
+    block fails.
+
+    Args:
+        optimizers: that take steps.
+        groups: tensors that are changed; those of a group were changed by one means. It gives them.
+        compiler: forgets what holds on to an optimizer's state, where that is replaced.
+
+    Raises:
+        CannotCompileError: an optimizer counts in Python numbers.
+    """
+    states = [copy.deepcopy(optimizer.state_dict()) for optimizer in optimizers]
+    for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = _rate_as_tensor(group["lr"], group["params"][0].device)
-        tensors = [*self.parameters, *_leaves(optimizer, Tensor)]
-        saved = [tensor.detach().clone() for tensor in tensors]
-        numbers = _leaves(optimizer, int | float)
-        try:
-            yield self.parameters
-            if _leaves(optimizer, int | float) != numbers:
-                raise CannotCompileError("its optimizer counts in Python numbers")
-        except Exception:
+    tensors = [tensor for group in groups for tensor in group] + _leaves(optimizers, Tensor)
+    saved = [tensor.detach().clone() for tensor in tensors]
+    numbers = _leaves(optimizers, int | float)
+    try:
+        yield groups
+        if _leaves(optimizers, int | float) != numbers:
+            raise CannotCompileError("its optimizer counts in Python numbers")
+    except Exception:
+        for optimizer, state in zip(optimizers, states, strict=True):
             optimizer.load_state_dict(state)
-            self.compiler.forget()  # what was compiled holds the tensors that this replaced
-            raise
-        finally:
-            hard_update(tensors, saved)
+        compiler.forget()  # what was compiled holds the tensors that this replaced
+        raise
+    finally:
+        hard_update(tensors, saved)
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def _rate_as_tensor(rate: float | Tensor, device: torch.device) -> Tensor:
@@ -131,14 +199,15 @@ def _rate_as_tensor(rate: float | Tensor, device: torch.device) -> Tensor:
     return torch.as_tensor(rate, dtype=torch.float64 if is_on_cpu else torch.float32, device=device)
 
 
-def _leaves(optimizer: torch.optim.Optimizer, kind: Any) -> list[Any]:
-    """What an optimizer's state and groups hold of a type, but for parameters and their rates."""
+def _leaves(optimizers: Sequence[torch.optim.Optimizer], kind: Any) -> list[Any]:
+    """What optimizers' states and groups hold of a type, but for parameters and their rates."""
     groups = [
         {name: value for name, value in group.items() if name not in ("params", "lr")}
+        for optimizer in optimizers
         for group in optimizer.param_groups
     ]
-    leaves = pytree.tree_leaves([list(optimizer.state.values()), groups])
-    return [leaf for leaf in leaves if isinstance(leaf, kind)]
+    states = [list(optimizer.state.values()) for optimizer in optimizers]
+    return [leaf for leaf in pytree.tree_leaves([states, groups]) if isinstance(leaf, kind)]
 
 
 def laid_out_like(parameter: Tensor, gradient: Tensor) -> Tensor:

@@ -13,7 +13,12 @@ from torch._inductor.exc import CppCompileError, InductorError
 
 from hw.infrastructure import compilation
 from hw.infrastructure.compilation import Compiler
-from hw.infrastructure.optimization import GradientStep, set_learning_rate
+from hw.infrastructure.optimization import (
+    GradientStep,
+    WholeUpdate,
+    set_learning_rate,
+    soft_update,
+)
 
 FUSED_ADAM = partial(torch.optim.Adam, fused=True, lr=1e-2)
 OPTIMIZERS = {
@@ -118,6 +123,97 @@ def test_a_learner_goes_on_from_a_loaded_state(recorded):
         torch.set_rng_state(noise)
         other.step(inputs, targets)
         torch.testing.assert_close(other.net.state_dict(), expected, rtol=0, atol=0)
+
+
+class Pair:
+    """Two learners, the second of which learns what the first has just learned, and a slow copy.
+
+    Args:
+        looks: whether the second looks at a number, which cannot be compiled.
+    """
+
+    def __init__(self, is_compiled, looks=False, make_optimizer=FUSED_ADAM):
+        self.first, self.second = (Regression(is_compiled, make_optimizer) for _ in range(2))
+        self.second.compiler = self.first.compiler
+        self.copy = [parameter.detach().clone() for parameter in self.first.parameters]
+        self.looks = looks
+
+    def update_all(self, inputs, targets):
+        metrics = self.first.step(inputs, targets)
+        learned = self.first.net(inputs).detach().squeeze(-1)
+        if self.looks:
+            learned = learned * (2.0 if float(learned[0]) > 1e9 else 1.0)
+        second_loss = self.second.step(inputs, learned)["loss"]
+        soft_update(self.copy, self.first.parameters, 0.1)
+        return metrics | {"second": second_loss, "copy": self.copy[0].mean()}
+
+    def update(self, inputs, targets):
+        optimizers = [self.first.optimizer, self.second.optimizer]
+        return WholeUpdate(self.update_all, optimizers, self.copy, self.first.compiler)(
+            inputs, targets
+        )
+
+    def tensors(self):
+        parameters = [*self.first.parameters, *self.second.parameters]
+        return [*parameters, *(parameter.grad for parameter in parameters), *self.copy]
+
+
+@pytest.mark.parametrize("looks", [False, True], ids=["whole", "by steps"])
+def test_a_whole_update_does_as_its_parts(looks, recorded, caplog):
+    """Each part sees what those before it changed; what cannot be compiled whole is, by steps."""
+    pairs = [Pair(is_compiled, looks) for is_compiled in (False, True)]
+    with caplog.at_level(logging.INFO):
+        for number in range(12):
+            results = []
+            for pair in pairs:
+                torch.manual_seed(number)
+                for learner in (pair.first, pair.second):
+                    set_learning_rate(learner.optimizer, 1 - number / 12)
+                results.append(pair.update(torch.randn(16, 3), torch.randn(16)))
+            torch.testing.assert_close(*results, rtol=1e-5, atol=1e-6)
+            torch.testing.assert_close(pairs[0].tensors(), pairs[1].tensors(), rtol=1e-5, atol=1e-6)
+    assert len(recorded) == (2 if looks else 1)
+    assert ("update_all is not compiled: CannotCompileError" in caplog.text) == looks
+
+
+def test_recording_a_whole_update_does_nothing(recorded):
+    pair = Pair(is_compiled=True)
+    pair.update(torch.ones(4, 3), torch.ones(4))
+    update = WholeUpdate(
+        pair.update_all,
+        [pair.first.optimizer, pair.second.optimizer],
+        pair.copy,
+        pair.first.compiler,
+    )
+    optimizers = pair.first.optimizer, pair.second.optimizer
+    states = [optimizer.state_dict()["state"] for optimizer in optimizers]
+    before = copy.deepcopy([pair.first.parameters, pair.second.parameters, pair.copy, states])
+    with update.without_effect():
+        update.take(torch.ones(4, 3), torch.ones(4))
+    after = [pair.first.parameters, pair.second.parameters, pair.copy, states]
+    torch.testing.assert_close(before, after, rtol=0, atol=0)
+
+
+class LeftBehind(compilation.CompiledRecord):
+    """Does all but change the slow copy."""
+
+    def __call__(self, *inputs):
+        kept = [(copied, copied.clone()) for copied in self.left]
+        results = super().__call__(*inputs)
+        for copied, old in kept:
+            copied.copy_(old)
+        return results
+
+
+def test_each_group_of_changes_is_compared_by_itself(recorded, monkeypatch, caplog):
+    """Those of a slow copy are too small to be seen beside the others."""
+    pair = Pair(is_compiled=True)
+    monkeypatch.setattr(LeftBehind, "left", pair.copy, raising=False)
+    monkeypatch.setattr(compilation, "CompiledRecord", LeftBehind)
+    with caplog.at_level(logging.INFO):
+        for _ in range(2):
+            pair.update(torch.ones(4, 3), torch.ones(4))
+    assert "update_all is not compiled: CannotCompileError: it does not change" in caplog.text
 
 
 class Curious(Regression):
