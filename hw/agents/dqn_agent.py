@@ -145,7 +145,7 @@ class DQN(BaseAgent):
             self.soft_update_target_critic()
         elif self.target_update_interval.crossed(step):
             self.update_target_critic()
-        epsilon = torch.tensor(self.exploration_schedule(step))
+        epsilon = torch.full((), self.exploration_schedule(step))
         return metrics | {"exploration/epsilon": epsilon}
 
     def update_critic(

@@ -8,6 +8,7 @@ from torch import nn
 
 from hw.infrastructure.errors import ConfigError
 from hw.infrastructure.importing import import_named
+from hw.infrastructure.optimization import tracer_left_out
 from hw.networks.backbones import MLP, NatureCNN
 from hw.networks.heads import CategoricalHead, GaussianHead
 from hw.networks.state_action_value_critic import (
@@ -139,4 +140,5 @@ def make_adam(
     parameters: Iterable[nn.Parameter], learning_rate: float, epsilon: float = 1e-8
 ) -> torch.optim.Adam:
     """Adam with its fused kernel."""
-    return torch.optim.Adam(parameters, lr=learning_rate, eps=epsilon, fused=True)
+    with tracer_left_out():
+        return torch.optim.Adam(parameters, lr=learning_rate, eps=epsilon, fused=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -258,6 +259,21 @@ def soft_update(targets: Sequence[Tensor], sources: Sequence[Tensor], rate: floa
         rate: tau in [0, 1]; 1 is a hard update.
     """
     torch._foreach_lerp_(targets, sources, rate)
+
+
+@contextlib.contextmanager
+def tracer_left_out() -> Iterator[None]:
+    """Within it, making an optimizer does not import `torch.compile`'s tracer.
+
+    PyTorch would keep the tracer out of `add_param_group`, and imports it to tell it so, which
+    takes one to two seconds at the start of a program. It is imported at the first step.
+    """
+    add_param_group = torch.optim.Optimizer.add_param_group
+    torch.optim.Optimizer.add_param_group = inspect.unwrap(add_param_group)
+    try:
+        yield
+    finally:
+        torch.optim.Optimizer.add_param_group = add_param_group
 
 
 def freeze(module: nn.Module) -> nn.Module:

@@ -152,6 +152,8 @@ def from_numpy(data: Any) -> Any:
     tensor = torch.from_numpy(data) if isinstance(data, np.ndarray) else torch.as_tensor(data)
     if tensor.dtype == torch.float64:
         tensor = tensor.float()
+    if tensor.device == device:
+        return tensor
     if device.type == "cuda" and not tensor.is_cuda:
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)

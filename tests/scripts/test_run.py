@@ -480,6 +480,37 @@ def test_a_missing_optional_package_is_named_with_its_extra(tmp_path, experiment
     assert not list((tmp_path / "data").glob("*"))
 
 
+AT_THE_FIRST_STEP = """
+import sys
+from hw.infrastructure.trainer import Trainer
+from hw.scripts import run
+
+def collect(self):
+    slow = ("torch._dynamo", "torch._inductor", "sympy", "matplotlib", "pandas", "ray", "moviepy")
+    print([name for name in slow if name in sys.modules])
+    raise KeyboardInterrupt
+
+Trainer.collect = collect
+run.main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("algorithm", ["sac", "dqn"])
+def test_what_takes_seconds_to_import_is_not_imported_before_the_first_step(
+    tmp_path, experiment, algorithm
+):
+    arguments = ["-cfg", experiment(), "--data_dir", tmp_path]
+    if algorithm == "dqn":
+        arguments[1] = Path("experiments/dqn/cartpole.yaml")
+    result = subprocess.run(
+        [sys.executable, "-c", AT_THE_FIRST_STEP, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
 def test_the_scripts_can_be_started_from_any_folder(tmp_path, experiment):
     script = Path("hw/scripts/run.py").resolve()
     result = subprocess.run(
