@@ -71,6 +71,7 @@ class Compiler:
         instead: Callable[..., Any] | None = None,
         starts_eagerly: bool = False,
         without_effect: WithoutEffect = contextlib.nullcontext,
+        without_tail: bool = False,
     ) -> Any:
         """function(*inputs).
 
@@ -84,6 +85,7 @@ class Compiler:
             without_effect: makes a context that undoes, at its end, what `function` does to
                 anything but its result; recording calls it more often than is meant. It gives
                 groups of tensors, by whose changes compiled and eager calls are compared, or None.
+            without_tail: count it as impossible to compile, where not all of it would be compiled.
         """
         if not self.is_enabled or self._is_compiling:
             return function(*inputs)
@@ -95,7 +97,7 @@ class Compiler:
         if compiled is None:
             self._is_compiling = True
             try:
-                compiled = _compile(function, inputs, name, instead, without_effect)
+                compiled = _compile(function, inputs, name, instead, without_effect, without_tail)
             finally:
                 self._is_compiling = False
             self._functions[key, shapes] = compiled
@@ -116,13 +118,14 @@ def _compile(
     name: str | None,
     instead: Callable[..., Any] | None,
     without_effect: WithoutEffect,
+    without_tail: bool,
 ) -> Callable[..., Any]:
     """The function compiled for inputs of these shapes, or what runs instead, with a line why."""
     try:
         with torch.inference_mode(False):
             inputs = [value if value is None else value.clone() for value in inputs]
             with _random_state_kept(inputs), without_effect():
-                compiled = CompiledRecord(function, inputs)
+                compiled = CompiledRecord(function, inputs, without_tail)
                 if is_on_gpu(inputs):
                     compiled = GraphedFunction(compiled, inputs)
             expected, expected_changes = _outcome(function, inputs, without_effect)
@@ -208,17 +211,25 @@ class CompiledRecord:
     Args:
         function: of tensors and None.
         inputs: tensors, and None where a later call has None too.
+        without_tail: refuse what has one.
 
     Raises:
         CannotCompileError: the record would not stand for the function at the next call.
     """
 
-    def __init__(self, function: Callable[..., Any], inputs: Sequence[Tensor | None]):
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        inputs: Sequence[Tensor | None],
+        without_tail: bool = False,
+    ):
         self.is_given = [value is not None for value in inputs]
         graph = record(function, inputs)
         if ptu.device.type == "cpu":
             rewrite_for_cpu(graph)
         parts = Parts(graph)
+        if without_tail and parts.has_tail:
+            raise CannotCompileError("it changes tensors in ways that are not compiled")
         self.constants = parts.constants
         self.tail = parts.tail.forward
         self.head = compile_graph(parts.head, [*self.constants, *_given(inputs)])
@@ -332,6 +343,7 @@ class Parts:
         constants: such tensors, which keep their values from call to call.
         head: (*constants, *inputs) -> the values that the tail asks for.
         tail: (*constants, *values) -> the results.
+        has_tail: whether it does more than to put them in order.
 
     Raises:
         CannotCompileError: an input is changed, or the tail draws random numbers.
@@ -347,6 +359,7 @@ class Parts:
         (results,) = output.args
         calls = [node for node in nodes if node.op == "call_function"]
         in_tail = self._find_tail(calls)
+        self.has_tail = bool(in_tail)
         inputs = [node for node in nodes if node.op == "placeholder"]
         tail_calls = [node for node in calls if node in in_tail]
         needed = [node for call in [*tail_calls, output] for node in call.all_input_nodes]

@@ -108,7 +108,7 @@ class WholeUpdate:
     """Several gradient steps, and what else is made of the same batch, as one function.
 
     Compiled, they are one graph, whose parts are fused and called together. Where that cannot be,
-    it is the steps that are compiled, each by itself.
+    as on a GPU, whose optimizers have kernels of their own, each step is compiled by itself.
 
     Args:
         function: maps inputs to metrics; takes a `GradientStep` of each of the optimizers, in any
@@ -133,6 +133,7 @@ class WholeUpdate:
             instead=self.take,
             starts_eagerly=not all(optimizer.state for optimizer in self.optimizers),
             without_effect=self.without_effect,
+            without_tail=True,
         )
         for parameter, gradient in zip(self.parameters(), gradients, strict=True):
             parameter.grad = gradient

@@ -158,10 +158,17 @@ class Pair:
         return [*parameters, *(parameter.grad for parameter in parameters), *self.copy]
 
 
-@pytest.mark.parametrize("looks", [False, True], ids=["whole", "by steps"])
-def test_a_whole_update_does_as_its_parts(looks, recorded, caplog):
+FUSED_ADAMW = partial(torch.optim.AdamW, fused=True, lr=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("looks", "make_optimizer", "num_graphs"),
+    [(False, FUSED_ADAM, 1), (True, FUSED_ADAM, 2), (False, FUSED_ADAMW, 2)],
+    ids=["whole", "looking", "with kernels of its own"],
+)
+def test_a_whole_update_does_as_its_parts(looks, make_optimizer, num_graphs, recorded, caplog):
     """Each part sees what those before it changed; what cannot be compiled whole is, by steps."""
-    pairs = [Pair(is_compiled, looks) for is_compiled in (False, True)]
+    pairs = [Pair(is_compiled, looks, make_optimizer) for is_compiled in (False, True)]
     with caplog.at_level(logging.INFO):
         for number in range(12):
             results = []
@@ -172,8 +179,8 @@ def test_a_whole_update_does_as_its_parts(looks, recorded, caplog):
                 results.append(pair.update(torch.randn(16, 3), torch.randn(16)))
             torch.testing.assert_close(*results, rtol=1e-5, atol=1e-6)
             torch.testing.assert_close(pairs[0].tensors(), pairs[1].tensors(), rtol=1e-5, atol=1e-6)
-    assert len(recorded) == (2 if looks else 1)
-    assert ("update_all is not compiled: CannotCompileError" in caplog.text) == looks
+    assert len(recorded) == num_graphs
+    assert ("update_all is not compiled: CannotCompileError" in caplog.text) == (num_graphs > 1)
 
 
 def test_recording_a_whole_update_does_nothing(recorded):
