@@ -6,7 +6,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from hw.env_configs.assemble import make_agent
 from hw.env_configs.loading import bind
-from hw.infrastructure import compilation
+from hw.infrastructure import compiled_record
 
 OFF_POLICY = {
     "sac": {"env_name": "Pendulum-v1", "actor_gradient_type": "reparametrize"},
@@ -74,7 +74,7 @@ def test_a_compiled_update_is_compiled_once_and_whole(algorithm, monkeypatch, ca
     """Gradient steps are graphs without breaks, SAC's are one, and none is compiled again."""
     graphs = []
     monkeypatch.setattr(
-        compilation, "compile_graph", lambda graph, inputs: graphs.append(graph) or graph
+        compiled_record, "compile_graph", lambda graph, inputs: graphs.append(graph) or graph
     )
     agent, batch = make(algorithm, is_compiled=True)
     for step in range(1, 8):

@@ -15,7 +15,7 @@ aten = torch.ops.aten
 
 
 def rewrite_for_cpu(graph: fx.GraphModule) -> None:
-    """Rewrite a graph of `compilation.record` in place."""
+    """Rewrite a graph of `compiled_record.record` in place."""
     separate_biases(graph)
     separate_norms(graph)
     write_out_adam(graph)
@@ -95,8 +95,11 @@ def _adam(
 ) -> None:
     """Append Adam's arithmetic and its changes in place."""
 
-    def call(operation: Any, *arguments: Any, **options: Any) -> fx.Node:
-        return graph.call_function(operation, arguments, options)
+    def call(operation: Any, *arguments: Any) -> fx.Node:
+        return graph.call_function(operation, arguments)
+
+    def to(value: fx.Node, dtype: torch.dtype) -> fx.Node:
+        return graph.call_function(aten._to_copy.default, (value,), {"dtype": dtype})
 
     def bias_correction(beta: float) -> fx.Node:
         """1 - beta^t, with beta^t as an exponential, which is computed once and not at each use."""
@@ -105,11 +108,9 @@ def _adam(
     add, mul, div, sqrt = aten.add.Tensor, aten.mul.Tensor, aten.div.Tensor, aten.sqrt.default
     beta_1, beta_2 = settings["beta1"], settings["beta2"]
     # Scalars of all tensors side by side, in the precision of the fused kernel's.
-    t = call(aten._to_copy.default, call(aten.stack.default, steps), dtype=torch.float64)
-    rates = call(div, settings["lr"], bias_correction(beta_1))
-    rates = call(aten._to_copy.default, rates, dtype=torch.float32)
-    scales = call(sqrt, bias_correction(beta_2))
-    scales = call(aten._to_copy.default, scales, dtype=torch.float32)
+    t = to(call(aten.stack.default, steps), torch.float64)
+    rates = to(call(div, settings["lr"], bias_correction(beta_1)), torch.float32)
+    scales = to(call(sqrt, bias_correction(beta_2)), torch.float32)
     lists = zip(parameters, gradients, means, squares, strict=True)
     for i, (parameter, gradient, old_mean, old_square) in enumerate(lists):
         rate, scale = call(aten.select.int, rates, 0, i), call(aten.select.int, scales, 0, i)

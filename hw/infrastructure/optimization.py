@@ -11,7 +11,8 @@ import torch
 import torch.utils._pytree as pytree
 from torch import Tensor, nn
 
-from hw.infrastructure.compilation import CannotCompileError, Compiler
+from hw.infrastructure.compilation import Compiler
+from hw.infrastructure.compiled_record import CannotCompileError
 
 Metrics = dict[str, Tensor]
 TensorGroups = Sequence[Sequence[Tensor]]

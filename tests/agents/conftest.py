@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch._inductor import ir
 
-from hw.infrastructure import compilation
+from hw.infrastructure import compiled_record
 
 
 @pytest.fixture(params=["recorded", pytest.param("inductor", marks=pytest.mark.slow)])
@@ -15,7 +15,7 @@ def compiled(request, monkeypatch):
 
     The compiler warns of operations that compiled code calls by a slow way: there must be none.
     """
-    graphs, compile_graph = [], compilation.compile_graph
+    graphs, compile_graph = [], compiled_record.compile_graph
     warnings: list[tuple[object, ...]] = []
     monkeypatch.setattr(ir.log, "warning", lambda *args: warnings.append(args))
 
@@ -23,7 +23,7 @@ def compiled(request, monkeypatch):
         graphs.append(graph)
         return graph if request.param == "recorded" else compile_graph(graph, inputs)
 
-    monkeypatch.setattr(compilation, "compile_graph", note)
+    monkeypatch.setattr(compiled_record, "compile_graph", note)
     yield graphs
     assert not warnings
 

@@ -11,7 +11,7 @@ import torch._inductor.config as inductor_config
 from torch import nn
 from torch._inductor.exc import CppCompileError, InductorError
 
-from hw.infrastructure import compilation
+from hw.infrastructure import compilation, compiled_record, inductor
 from hw.infrastructure.compilation import Compiler
 from hw.infrastructure.optimization import (
     GradientStep,
@@ -35,7 +35,7 @@ def recorded(monkeypatch):
     """Records run as they are: what is tested is the record, not the compiler."""
     graphs = []
     monkeypatch.setattr(
-        compilation, "compile_graph", lambda graph, inputs: graphs.append(graph) or graph
+        compiled_record, "compile_graph", lambda graph, inputs: graphs.append(graph) or graph
     )
     return graphs
 
@@ -201,7 +201,7 @@ def test_recording_a_whole_update_does_nothing(recorded):
     torch.testing.assert_close(before, after, rtol=0, atol=0)
 
 
-class LeftBehind(compilation.CompiledRecord):
+class LeftBehind(compiled_record.CompiledRecord):
     """Does all but change the slow copy."""
 
     def __call__(self, *inputs):
@@ -260,13 +260,13 @@ def test_a_copy_of_a_learner_does_not_train_the_original(recorded):
 def test_sums_that_cancel_may_differ_by_rounding():
     large = torch.tensor([1.0, -2.0])
     compilation.check_agreement([large, torch.tensor(1e-9)], [large, torch.tensor(-3e-8)])
-    with pytest.raises(compilation.CannotCompileError):
+    with pytest.raises(compiled_record.CannotCompileError):
         compilation.check_agreement([large, torch.tensor(0.1)], [large, torch.tensor(0.2)])
-    with pytest.raises(compilation.CannotCompileError):
+    with pytest.raises(compiled_record.CannotCompileError):
         compilation.check_agreement([large, 1e-4 * large], [large, 1.1e-4 * large])
 
 
-class Forgetful(compilation.CompiledRecord):
+class Forgetful(compiled_record.CompiledRecord):
     """Gives the right results, but leaves what should be changed as it was."""
 
     def __call__(self, *inputs):
@@ -339,7 +339,7 @@ def test_an_optimizer_that_counts_in_python_is_not_recorded(recorded, caplog):
 
 def test_a_compiler_that_was_interrupted_is_called_again(monkeypatch, caplog):
     """As by Ctrl-C, which reaches it and the run that waits for it; it is asked for less then."""
-    compile_once, calls = compilation.compile_kernels, []
+    compile_once, calls = inductor.compile_kernels, []
 
     def interrupted(*args):
         calls.append(inductor_config.cpp_wrapper)
@@ -347,7 +347,7 @@ def test_a_compiler_that_was_interrupted_is_called_again(monkeypatch, caplog):
             raise InductorError(CppCompileError(["g++"], ""), None)
         return compile_once(*args)
 
-    monkeypatch.setattr(compilation, "compile_kernels", interrupted)
+    monkeypatch.setattr(inductor, "compile_kernels", interrupted)
     result = Compiler(is_enabled=True).run("key", torch.sin, torch.ones(3))
     torch.testing.assert_close(result, torch.sin(torch.ones(3)))
     assert calls == [True, False]
@@ -357,10 +357,10 @@ def test_a_compiler_that_was_interrupted_is_called_again(monkeypatch, caplog):
 @pytest.mark.parametrize("is_one", [False, True], ids=["two tensors", "one tensor twice"])
 def test_kernels_are_called_directly_unless_inputs_are_merged(is_one):
     """The compiler makes one input of a tensor that is given twice."""
-    graph = compilation.record(lambda x, y: (x * y, x - 2 * y), [torch.ones(3), torch.ones(3)])
+    graph = compiled_record.record(lambda x, y: (x * y, x - 2 * y), [torch.ones(3), torch.ones(3)])
     x, y = torch.rand(2, 3)
     inputs = [x, x] if is_one else [x, y]
-    results = compilation.compile_kernels(graph, inputs)(*inputs)
+    results = inductor.compile_kernels(graph, inputs)(*inputs)
     torch.testing.assert_close(tuple(results), (inputs[0] * inputs[1], inputs[0] - 2 * inputs[1]))
 
 
@@ -406,7 +406,9 @@ def test_changes_are_compiled_where_the_compiler_can(
     """Results that depend on a change see it, wherever they are computed."""
     parameters, function = step_of(optimizer_class, **settings)
     twins, expected_function = step_of(optimizer_class, **settings)
-    compiled = compilation.CompiledRecord(function, [torch.tensor(0.5)])  # which takes a step, too
+    compiled = compiled_record.CompiledRecord(
+        function, [torch.tensor(0.5)]
+    )  # which takes a step, too
     expected_function(torch.tensor(0.5))
     calls = [node for node in compiled.tail.__self__.graph.nodes if node.op == "call_function"]
     assert (calls == []) == is_compiled

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import hw.infrastructure.pytorch_util as ptu
-from hw.infrastructure.compilation import record
+from hw.infrastructure.compiled_record import record
 from hw.infrastructure.cpu_rewrites import rewrite_for_cpu
 from hw.infrastructure.optimization import gradient_norm
 from hw.networks.backbones import EnsembleMLP

@@ -11,7 +11,7 @@ import torch
 import torch.utils._pytree as pytree
 from torch import nn
 
-from hw.infrastructure import compilation, cuda_graph
+from hw.infrastructure import compilation, compiled_record, cuda_graph
 from hw.infrastructure.compilation import Compiler
 from hw.infrastructure.cuda_graph import NUM_WARM_UPS, GraphedFunction, is_on_gpu
 from hw.infrastructure.optimization import GradientStep, set_learning_rate, soft_update
@@ -36,7 +36,7 @@ def captured(monkeypatch):
 
     monkeypatch.setattr(cuda_graph, "capture", capture)
     monkeypatch.setattr(compilation, "is_on_gpu", lambda inputs: True)
-    monkeypatch.setattr(compilation, "compile_graph", lambda graph, inputs: graph)
+    monkeypatch.setattr(compiled_record, "compile_graph", lambda graph, inputs: graph)
     return functions
 
 
