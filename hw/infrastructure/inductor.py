@@ -44,9 +44,9 @@ def compile_graph(graph: fx.GraphModule, inputs: list[Tensor]) -> Callable[..., 
 def compile_kernels(graph: fx.GraphModule, inputs: list[Tensor]) -> Callable[..., Sequence[Tensor]]:
     """What the compiler makes of a graph, called without the layers that it is wrapped in.
 
-    These serve gradients, aliases and subclasses of tensors, take a third of the time of a small
-    step, and do nothing for a graph of plain tensors without gradient. Where they change the number
-    of inputs or results, they stay.
+    These serve gradients, aliases and subclasses of tensors. For a graph of plain tensors without
+    gradient they do nothing, in some 20 microseconds a call. Where they change the number of inputs
+    or results, they stay.
     """
     import torch._functorch.config as functorch_config
     from torch._inductor.compile_fx import compile_fx, compile_fx_inner
