@@ -59,11 +59,11 @@ class CompiledRecord:
         self.tail = parts.tail.forward
         self.head = compile_graph(parts.head, [*self.constants, *_given(inputs)])
 
-    @torch.no_grad()
     def __call__(self, *inputs: Tensor | None) -> Any:
         """What the function returns for these inputs, after having done to its tensors the same."""
-        values = self.head(*self.constants, *_given(inputs))
-        return self.tail(*self.constants, *values)
+        with torch.no_grad():
+            values = self.head(*self.constants, *_given(inputs))
+            return self.tail(*self.constants, *values)
 
 
 def _given(inputs: Sequence[Tensor | None]) -> list[Tensor]:

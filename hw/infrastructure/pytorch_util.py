@@ -163,7 +163,7 @@ def to_numpy(data: Any) -> Any:
     """Bring a tensor, or a nested dict of tensors, back as numpy arrays, without gradient."""
     if isinstance(data, dict):
         return {key: to_numpy(value) for key, value in data.items()}
-    return data.detach().cpu().numpy()
+    return data.numpy(force=True)
 
 
 def make_activation(name: str) -> nn.Module:
