@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.vector import VectorActionWrapper, VectorEnv, VectorRewardWrapper
-from gymnasium.wrappers import RescaleAction, TransformAction
+from gymnasium.wrappers import RescaleAction, TimeLimit, TransformAction
 
 from hw.envs.atari import Atari, prepare_atari
 from hw.envs.creation_errors import env_creation_error
@@ -25,7 +25,7 @@ from hw.envs.vectorization import (
     make_sync,
 )
 from hw.envs.wrapper_registry import SKIPPING, WrapperList, WrapperSpec, resolve_wrappers
-from hw.envs.wrappers import FrameStack, RewardWrapper, TimeLimit
+from hw.envs.wrappers import FrameStack, RewardWrapper
 from hw.infrastructure.errors import ConfigError
 
 NO_LIMIT = -1  # for `gym.make`, which otherwise takes the registered one
@@ -229,8 +229,10 @@ def _make_wrapped(
     prepare_mujoco()
     _check_env_kwargs(env_kwargs)
     env_kwargs = _with_defaults(env_kwargs, specs)
-    # The limit counts the agent's steps, so it stands outside of what makes several of each.
-    is_outside = max_episode_steps is not None and any(s.wrapper in SKIPPING for s in specs)
+    # The limit counts the agent's steps, so it stands outside of what makes several of each; but
+    # inside of the rest, which may ask for it, as `time_aware_observation` does.
+    num_inside = max((i + 1 for i, spec in enumerate(specs) if spec.wrapper in SKIPPING), default=0)
+    is_outside = max_episode_steps is not None and num_inside > 0
     try:
         prepare_atari(env_name)
         env = gym.make(
@@ -242,10 +244,12 @@ def _make_wrapped(
         )
     except Exception as error:  # an environment's own code may fail in any way
         raise env_creation_error(env_name, error, env_kwargs) from error
-    for spec in specs:
+    for spec in specs[:num_inside]:
         env = spec.apply(env)
     if is_outside:
-        env = TimeLimit(env, max_steps=max_episode_steps)
+        env = TimeLimit(env, max_episode_steps)
+    for spec in specs[num_inside:]:
+        env = spec.apply(env)
     return _adapt_actions(env, clip_actions)
 
 

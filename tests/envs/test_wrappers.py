@@ -4,11 +4,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.spaces import Box
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hw.envs.make_env import EnvFactory, make_env
 from hw.envs.wrappers import ClipReward, FrameStack, RescaleObservation, ScaleReward, TimeLimit
+from hw.infrastructure.errors import ConfigError
 
 
 class CountdownEnv(gym.Env):
@@ -172,6 +173,8 @@ def test_reward_settings_that_make_no_sense_are_refused():
 
 # Any chain
 
+REPEAT = {"repeat_action": {"num_repeats": 2}}
+TIME_AWARE = "time_aware_observation"
 PER_ENV = [
     "flatten_observation",
     "record_episode_statistics",
@@ -179,10 +182,10 @@ PER_ENV = [
     {"dtype_observation": {"dtype": "float64"}},
     {"frame_stack": {"num_frames": 3}},
     {"rescale_observation": {"min_obs": -0.5, "max_obs": 2}},
-    {"repeat_action": {"num_repeats": 2}},
+    REPEAT,
     {"sticky_action": {"repeat_action_probability": 0.25}},
     {"time_limit": {"max_steps": 9}},
-    "time_aware_observation",
+    TIME_AWARE,
 ]
 OF_VECTOR = [
     "normalize_observation",
@@ -190,6 +193,12 @@ OF_VECTOR = [
     {"clip_reward": {"low": -1, "high": 1}},
     {"scale_reward": {"factor": 3}},
 ]
+
+
+def sees_no_limit(per_env):
+    """Whether time is to be shown inside of what makes several steps of one."""
+    names = [TIME_AWARE, REPEAT]
+    return [wrapper for wrapper in per_env if wrapper in names] == names
 
 
 @settings(deadline=None, max_examples=40)
@@ -202,6 +211,7 @@ OF_VECTOR = [
 def test_every_observation_lies_in_the_space_of_any_chain(
     drive, env_name, per_env, of_vector, num_envs
 ):
+    assume(not sees_no_limit(per_env))
     factory = EnvFactory(env_name, wrappers=[*per_env, *of_vector], max_episode_steps=12)
     for envs in (factory.make_training_envs(num_envs), factory.make_evaluation_envs(num_envs)):
         assert envs.num_envs == num_envs
@@ -211,6 +221,19 @@ def test_every_observation_lies_in_the_space_of_any_chain(
             assert event.observations.dtype == envs.single_observation_space.dtype
         assert envs.action_space.sample() in envs.action_space
         envs.close()
+
+
+def test_time_is_shown_in_the_agents_steps_outside_of_a_wrapper_that_repeats():
+    env = make_env("Pendulum-v1", wrappers=[REPEAT, TIME_AWARE], max_episode_steps=12)
+    env.reset(seed=0)
+    times, truncated = [], False
+    while not truncated:
+        observation, *_, truncated, _ = env.step(env.action_space.sample())
+        assert observation in env.observation_space
+        times.append(observation[-1])
+    assert times == list(range(1, 13))
+    with pytest.raises(ConfigError, match="time_aware_observation: .* TimeLimit"):
+        make_env("Pendulum-v1", wrappers=[TIME_AWARE, REPEAT], max_episode_steps=12)
 
 
 def test_the_first_wrapper_listed_is_the_innermost():

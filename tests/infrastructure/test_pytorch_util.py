@@ -258,9 +258,11 @@ def pretend_kernels(monkeypatch, seconds, rounds):
     def matmul(a, b):
         is_permitted = matmul_precision() == "bf16"
         clock.now += seconds if is_permitted else 1.0
-        if is_permitted and rounds and a.dtype == torch.float32:
-            a, b = a.bfloat16().float(), b.bfloat16().float()
-        return multiply(a, b)
+        dtype = a.dtype
+        if is_permitted and rounds and dtype == torch.float32:
+            a, b = a.bfloat16(), b.bfloat16()
+        # In float64: where the machine has products of bfloat16, a permitted one is rounded.
+        return multiply(a.double(), b.double()).to(dtype)
 
     monkeypatch.setattr(torch.Tensor, "__matmul__", matmul)
     monkeypatch.setattr(ptu, "time", SimpleNamespace(perf_counter=lambda: clock.now))
