@@ -46,6 +46,8 @@ class GradientStep:
 
     def __call__(self, *inputs: Tensor | None) -> Metrics:
         """Take the step on these inputs and return the loss's metrics, detached."""
+        if not self.compiler.is_enabled:
+            return self.take(*inputs)[1]
         gradients, metrics = self.compiler.run(
             (self._key, "step"),
             self.take,
@@ -126,6 +128,8 @@ class WholeUpdate:
 
     def __call__(self, *inputs: Tensor | None) -> Metrics:
         """Do it with these inputs and return the metrics, detached."""
+        if not self.compiler.is_enabled:
+            return self.function(*inputs)
         gradients, metrics = self.compiler.run(
             (self.function, "update"),
             self.take,

@@ -45,7 +45,7 @@ class MLP(Backbone):
             inputs = inputs.reshape(*batch_shape, self.input_size)
         with ptu.chosen_products():
             features = self.layers(inputs)
-        return features.to(inputs.dtype)
+        return features if features.dtype == inputs.dtype else features.to(inputs.dtype)
 
 
 class NatureCNN(Backbone):
@@ -175,10 +175,11 @@ class EnsembleLinear(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(K, B, out) of inputs (K, B, in)."""
-        if self.weight.shape[-1] == 1:
+        weight, bias = self.weight, self.bias
+        if weight.shape[-1] == 1:
             # BLAS is slow at a single column; a sum of products also fuses when compiled.
-            return (inputs * self.weight.mT).sum(dim=-1, keepdim=True) + self.bias
-        return torch.baddbmm(self.bias, inputs, self.weight)
+            return (inputs * weight.mT).sum(dim=-1, keepdim=True) + bias
+        return torch.baddbmm(bias, inputs, weight)
 
 
 class EnsembleMLP(nn.Module):
@@ -212,4 +213,4 @@ class EnsembleMLP(nn.Module):
         """Each member's output for the same inputs."""
         with ptu.chosen_products():
             outputs = self.layers(inputs.expand(self.num_members, *inputs.shape))
-        return outputs.to(inputs.dtype)
+        return outputs if outputs.dtype == inputs.dtype else outputs.to(inputs.dtype)
