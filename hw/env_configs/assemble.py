@@ -115,7 +115,7 @@ def is_worth_compiling(config: RunConfig) -> bool:
 def how_it_computes(config: RunConfig) -> str:
     """Compiled or not, threads, precision and device, in a line."""
     if is_worth_compiling(config):
-        compiled = "compiled, which makes the first updates take about ten seconds"
+        compiled = "compiled, which makes the first updates take ten to thirty seconds"
     else:
         is_automatic = config.settings.compile == "auto"
         compiled = "not compiled" + (" (compile: auto)" if is_automatic else "")

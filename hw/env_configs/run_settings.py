@@ -37,7 +37,8 @@ class RunSettings:
             between snapshots of the weights; both are always written at the end.
         use_wandb: log to Weights & Biases too.
         compile: run the agent's losses and gradients as compiled graphs; `auto` does so in a run of
-            at least `UPDATES_WORTH_COMPILING` updates, which win back the ten seconds it takes.
+            at least `UPDATES_WORTH_COMPILING` updates, which win back the ten to thirty seconds
+            it takes.
         products: precision in which backbones and critics multiply. bfloat16 rounds each factor to
             eight bits; it makes large networks faster on a CPU that has such instructions.
     """
