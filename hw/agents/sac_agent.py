@@ -201,7 +201,10 @@ class SoftActorCritic(BaseAgent):
         dones: Tensor,
         weights: Tensor | None,
     ) -> Metrics:
-        """What an update does at every step: all but the learning rates and the hard update."""
+        """What an update does at every step: all but the learning rates and the hard update.
+
+        Arguments as for `update`. Returns its metrics.
+        """
         metrics: Metrics = {}
         for _ in range(self.num_critic_updates):
             metrics |= self.update_critic(
